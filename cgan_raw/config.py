@@ -1,0 +1,66 @@
+"""Every number that is chosen, with its source.
+
+"Tutorial" is the Keras CGAN on MNIST that this project starts from: 20,000 iterations, batch 32, a grid of samples
+every 200 iterations, and the two networks with their constants.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+
+from .errors import InputError
+
+# The networks (tutorial).
+LATENT = 100
+CLASSES = 10
+SIDE = 28
+PIXELS = SIDE * SIDE
+GENERATOR_WIDTHS = (256, 512, 1024)
+DISCRIMINATOR_WIDTHS = (512, 512, 512)
+LEAKY_SLOPE = 0.2
+DROPOUT_RATE = 0.4
+EMBEDDING_LIMIT = 0.05  # Keras's default initialiser for an embedding
+BATCHNORM_EPS = 1e-3  # Keras's default; the first layer's variance is about 2e-4, so it matters
+BATCHNORM_MOMENTUM = 0.8
+
+# Adam beside its learning rate and beta1 (Keras's defaults).
+ADAM_BETA2 = 0.999
+ADAM_EPS = 1e-7
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """What a run is a function of, and how often it reports.
+
+    Raises
+    ------
+    InputError : on a value outside its range, naming the flag.
+    """
+
+    iterations: int = 20_000  # tutorial
+    batch_size: int = 32  # tutorial
+    seed: int = 0
+    learning_rate: float = 2e-4  # tutorial; Radford et al. 2015, arXiv:1511.06434, section 4
+    beta1: float = 0.5  # the same
+    data: str | None = None  # a folder of IDX files; None is the embedded MNIST
+    log_every: int = 100  # iterations between two lines of metrics
+    sample_every: int = 200  # tutorial
+    checkpoint_every: int = 1_000  # a second or two of training lost at most
+
+    def __post_init__(self) -> None:
+        for name in ("iterations", "batch_size", "log_every", "sample_every", "checkpoint_every"):
+            _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        _require(0 <= self.seed < 2**64, "seed", self.seed, "from 0 to 2^64 - 1")
+        _require(0 < self.learning_rate < math.inf, "learning_rate", self.learning_rate, "positive and finite")
+        _require(0 <= self.beta1 < 1, "beta1", self.beta1, "at least 0 and below 1")
+
+    def asdict(self) -> dict:
+        """Fields by name, ready for JSON."""
+        return dataclasses.asdict(self)
+
+
+def _require(holds: bool, name: str, value: object, rule: str) -> None:
+    if not holds:
+        raise InputError(f"--{name.replace('_', '-')} must be {rule}, not {value}")

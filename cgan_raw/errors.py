@@ -1,0 +1,9 @@
+"""The two ways in which a command ends early that are not defects of the program."""
+
+
+class InputError(ValueError):
+    """What the user gave cannot be used.  The message is one line that names it; the command exits with 2."""
+
+
+class TrainingError(RuntimeError):
+    """Training cannot go on: it diverged, or its results cannot be saved.  One line; the command exits with 1."""

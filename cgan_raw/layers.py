@@ -1,0 +1,218 @@
+"""The layers: each one's forward and backward pass side by side, on buffers made beforehand.
+
+A layer is described first (its parameters and their initial values) and then bound: to a backend, to a number of
+rows, and to the arrays that hold its parameters.  After that it computes and allocates nothing.
+
+``forward(x, mode)`` returns the layer's output buffer.  ``backward(dy, train)`` takes the gradient at the output
+and returns the one at the input; with ``train`` it also writes the gradients of the parameters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from .backends import Backend
+from .config import BATCHNORM_EPS, BATCHNORM_MOMENTUM, DROPOUT_RATE, EMBEDDING_LIMIT, LEAKY_SLOPE
+
+Array = Any  #: an array of the backend: numpy.ndarray, or one on a device
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Drawn from U(-limit, limit) on a stream of the generator, in iteration 0."""
+
+    limit: float
+    stream: int
+
+
+@dataclass(frozen=True)
+class Constant:
+    value: float
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """What a layer keeps under a name: its shape, how it starts, and whether the optimiser moves it."""
+
+    shape: tuple[int, ...]
+    initial: Uniform | Constant
+    trained: bool = True
+
+
+@dataclass(frozen=True)
+class Mode:
+    """What a pass needs to know beside its input.
+
+    ``labels`` (B,) int32.  ``training`` selects batch statistics and dropout.  ``phase`` tells the three passes of
+    the discriminator in one iteration apart (0 real, 1 fake, 2 generator step), so that each has masks of its own.
+    """
+
+    labels: Array
+    training: bool
+    phase: int = 0
+
+
+class Layer:
+    """A layer with neither parameters nor a change of width; the others override what differs."""
+
+    def __init__(self, name: str, inputs: int, outputs: int):
+        self.name, self.inputs, self.outputs = name, inputs, outputs
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {}
+
+    def bind(self, backend: Backend, rows: int, values: dict[str, Array], gradients: dict[str, Array]) -> None:
+        """Make the buffers for ``rows`` rows and keep the parameters' arrays, given by full name."""
+        self.ops = backend.ops
+        self.y = backend.zeros((rows, self.outputs))
+        self.dx = backend.zeros((rows, self.inputs))
+        for local in self.tensors():
+            setattr(self, local, values[f"{self.name}.{local}"])
+            if f"{self.name}.{local}" in gradients:
+                setattr(self, f"d{local}", gradients[f"{self.name}.{local}"])
+
+
+class Embedding(Layer):
+    """Multiplies each row by the embedding of its label.  It is a network's first layer."""
+
+    def __init__(self, name: str, classes: int, width: int, stream: int):
+        super().__init__(name, width, width)
+        self.classes, self.stream = classes, stream
+
+    def tensors(self):
+        return {"weight": Tensor((self.classes, self.outputs), Uniform(EMBEDDING_LIMIT, self.stream))}
+
+    def forward(self, x, mode):
+        self.x, self.labels = x, mode.labels
+        self.ops.embedding_forward(self.y, x, self.weight, mode.labels)
+        return self.y
+
+    def backward(self, dy, train):
+        """The table's gradient, or the input's: no pass of the iteration needs both."""
+        if train:
+            self.ops.embedding_backward_table(self.dweight, dy, self.x, self.labels)
+            return None
+        self.ops.embedding_backward_input(self.dx, dy, self.weight, self.labels)
+        return self.dx
+
+
+class Dense(Layer):
+    """y = x w + b, Glorot uniform weights (Glorot & Bengio 2010, equation 16) and zero biases."""
+
+    def __init__(self, name: str, inputs: int, outputs: int, stream: int):
+        super().__init__(name, inputs, outputs)
+        self.stream = stream
+
+    def tensors(self):
+        limit = (6 / (self.inputs + self.outputs)) ** 0.5
+        return {
+            "weight": Tensor((self.inputs, self.outputs), Uniform(limit, self.stream)),
+            "bias": Tensor((self.outputs,), Constant(0)),
+        }
+
+    def forward(self, x, mode):
+        self.x = x
+        self.ops.dense_forward(self.y, x, self.weight, self.bias)
+        return self.y
+
+    def backward(self, dy, train):
+        if train:
+            self.ops.dense_backward_weight(self.dweight, self.x, dy)
+            self.ops.dense_backward_bias(self.dbias, dy)
+        self.ops.dense_backward_input(self.dx, dy, self.weight)
+        return self.dx
+
+
+class LeakyReLU(Layer):
+    def __init__(self, name: str, width: int):
+        super().__init__(name, width, width)
+
+    def forward(self, x, mode):
+        self.x = x
+        self.ops.leaky_relu_forward(self.y, x, LEAKY_SLOPE)
+        return self.y
+
+    def backward(self, dy, train):
+        self.ops.leaky_relu_backward(self.dx, dy, self.x, LEAKY_SLOPE)
+        return self.dx
+
+
+class Tanh(Layer):
+    def __init__(self, name: str, width: int):
+        super().__init__(name, width, width)
+
+    def forward(self, x, mode):
+        self.ops.tanh_forward(self.y, x)
+        return self.y
+
+    def backward(self, dy, train):
+        self.ops.tanh_backward(self.dx, dy, self.y)
+        return self.dx
+
+
+class BatchNorm(Layer):
+    """Normalises each feature: by the batch's statistics in training, which moves the moving ones, else by those."""
+
+    def __init__(self, name: str, width: int):
+        super().__init__(name, width, width)
+
+    def tensors(self):
+        shape = (self.outputs,)
+        return {
+            "gamma": Tensor(shape, Constant(1)),
+            "beta": Tensor(shape, Constant(0)),
+            "moving_mean": Tensor(shape, Constant(0), trained=False),
+            "moving_variance": Tensor(shape, Constant(1), trained=False),
+        }
+
+    def bind(self, backend, rows, values, gradients):
+        super().bind(backend, rows, values, gradients)
+        self.mean = backend.zeros((self.outputs,))
+        self.rstd = backend.zeros((self.outputs,))
+
+    def forward(self, x, mode):
+        self.x = x
+        if mode.training:
+            self.ops.batchnorm_forward_train(
+                self.y, self.mean, self.rstd, self.moving_mean, self.moving_variance,
+                x, self.gamma, self.beta, BATCHNORM_EPS, BATCHNORM_MOMENTUM,
+            )  # fmt: skip
+        else:
+            self.ops.batchnorm_forward_inference(
+                self.y, x, self.gamma, self.beta, self.moving_mean, self.moving_variance, BATCHNORM_EPS
+            )
+        return self.y
+
+    def backward(self, dy, train):
+        self.ops.batchnorm_backward(
+            self.dx, self.dgamma, self.dbeta, dy, self.x, self.gamma, self.mean, self.rstd
+        )
+        return self.dx
+
+
+class Dropout(Layer):
+    """Inverted dropout.  ``index`` tells the dropout layers of a network apart in the generator's streams."""
+
+    def __init__(self, name: str, width: int, index: int):
+        super().__init__(name, width, width)
+        self.index = index
+
+    def bind(self, backend, rows, values, gradients):
+        super().bind(backend, rows, values, gradients)
+        self.mask = backend.zeros((rows, self.outputs), "uint8")
+
+    def draw_from(self, iteration: Array, seed: int) -> None:
+        """Say where masks come from: the (1,) counter of iterations, which this layer reads, and the run's seed."""
+        self.iteration, self.seed = iteration, seed
+
+    def forward(self, x, mode):
+        if not mode.training:
+            return x
+        stream = 16 + 4 * mode.phase + self.index
+        self.ops.dropout_forward(self.y, self.mask, x, self.iteration, self.seed, stream, DROPOUT_RATE)
+        return self.y
+
+    def backward(self, dy, train):
+        self.ops.dropout_backward(self.dx, dy, self.mask, DROPOUT_RATE)
+        return self.dx

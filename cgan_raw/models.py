@@ -1,0 +1,174 @@
+"""The two networks as lists of layers, and the flat buffers that hold their parameters."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from .backends import Backend
+from .config import CLASSES, DISCRIMINATOR_WIDTHS, GENERATOR_WIDTHS, LATENT, PIXELS
+from .layers import (
+    Array,
+    BatchNorm,
+    Constant,
+    Dense,
+    Dropout,
+    Embedding,
+    Layer,
+    LeakyReLU,
+    Mode,
+    Tanh,
+    Tensor,
+)
+
+_GENERATOR_STREAM = 64  # embedding, then the dense layers in order
+_DISCRIMINATOR_STREAM = 69
+_PADDING = 32  # elements: each parameter starts on a boundary of 128 bytes, which wide loads want
+
+
+def generator_layers() -> list[Layer]:
+    """z (B, 100) and a label -> image (B, 784) in [-1, 1]."""
+    layers: list[Layer] = [Embedding("embedding", CLASSES, LATENT, _GENERATOR_STREAM)]
+    widths = (LATENT, *GENERATOR_WIDTHS, PIXELS)
+    for i, (inputs, outputs) in enumerate(zip(widths, widths[1:], strict=False)):
+        layers.append(Dense(f"dense{i}", inputs, outputs, _GENERATOR_STREAM + 1 + i))
+        if i < len(GENERATOR_WIDTHS):
+            layers += [LeakyReLU(f"leaky_relu{i}", outputs), BatchNorm(f"batchnorm{i}", outputs)]
+    return [*layers, Tanh("tanh", PIXELS)]
+
+
+def discriminator_layers() -> list[Layer]:
+    """Image (B, 784) and a label -> logit (B, 1) of the image being real."""
+    layers: list[Layer] = [Embedding("embedding", CLASSES, PIXELS, _DISCRIMINATOR_STREAM)]
+    widths = (PIXELS, *DISCRIMINATOR_WIDTHS, 1)
+    for i, (inputs, outputs) in enumerate(zip(widths, widths[1:], strict=False)):
+        layers.append(Dense(f"dense{i}", inputs, outputs, _DISCRIMINATOR_STREAM + 1 + i))
+        if i < len(DISCRIMINATOR_WIDTHS):
+            layers.append(LeakyReLU(f"leaky_relu{i}", outputs))
+            if i >= 1:
+                layers.append(Dropout(f"dropout{i - 1}", outputs, index=i - 1))
+    return layers
+
+
+LAYERS = {"generator": generator_layers, "discriminator": discriminator_layers}
+
+
+def tensors(network: str) -> dict[str, Tensor]:
+    """Every tensor of ``"generator"`` or ``"discriminator"`` by name, e.g. ``dense0.weight``."""
+    return {f"{layer.name}.{local}": t for layer in LAYERS[network]() for local, t in layer.tensors().items()}
+
+
+class Parameters:
+    """All arrays that a network keeps between iterations, and the gradients of one.
+
+    ``flat``, ``flat_gradient``, ``flat_m`` and ``flat_v`` are (n,): trained tensors one after the other, with zeros
+    between them, so that the optimiser sees one array.  ``values``, ``gradients``, ``m`` and ``v`` give views of them
+    by tensor name; ``values`` has the moving statistics too.
+    """
+
+    def __init__(self, backend: Backend, network: str):
+        self.backend, self.network, self.tensors = backend, network, tensors(network)
+        trained = {name: tensor for name, tensor in self.tensors.items() if tensor.trained}
+        offsets = _offsets(trained)
+        size = offsets.pop(None)
+        self.flat, self.flat_gradient, self.flat_m, self.flat_v = (backend.zeros((size,)) for _ in range(4))
+        self.values, self.gradients, self.m, self.v = (
+            {name: _view(flat, offsets[name], tensor.shape) for name, tensor in trained.items()}
+            for flat in (self.flat, self.flat_gradient, self.flat_m, self.flat_v)
+        )
+        for name, tensor in self.tensors.items():
+            if not tensor.trained:
+                self.values[name] = backend.zeros(tensor.shape)
+
+    def initialise(self, seed: int) -> None:
+        """Set every value as before iteration 1; m and v are zero from the start."""
+        before_training = self.backend.zeros((1,), "int64")
+        for name, tensor in self.tensors.items():
+            if isinstance(tensor.initial, Constant):
+                self.values[name][...] = tensor.initial.value
+            else:
+                flat = self.values[name].reshape(-1)
+                self.backend.ops.random_uniform(
+                    flat, before_training, seed, tensor.initial.stream, tensor.initial.limit
+                )
+
+    def named(self) -> Iterator[tuple[str, Array]]:
+        """Every array that a checkpoint holds, under the name it has there."""
+        for name, array in self.values.items():
+            yield f"{self.network}.{name}", array
+        for moment, arrays in (("m", self.m), ("v", self.v)):
+            for name, array in arrays.items():
+                yield f"adam.{moment}.{self.network}.{name}", array
+
+
+class Network:
+    """A list of layers bound to parameters and to a number of rows.
+
+    Several networks may share one :class:`Parameters`: the one that trains, and one of another size that samples.
+    """
+
+    def __init__(self, parameters: Parameters, rows: int):
+        self.parameters = parameters
+        self.layers = LAYERS[parameters.network]()
+        for layer in self.layers:
+            layer.bind(parameters.backend, rows, parameters.values, parameters.gradients)
+
+    def draw_dropout_from(self, iteration: Array, seed: int) -> None:
+        """See :meth:`cgan_raw.layers.Dropout.draw_from`."""
+        for layer in self.layers:
+            if isinstance(layer, Dropout):
+                layer.draw_from(iteration, seed)
+
+    def forward(self, x: Array, mode: Mode) -> Array:
+        """(B, inputs) -> (B, outputs), in a buffer that the next forward pass overwrites."""
+        for layer in self.layers:
+            x = layer.forward(x, mode)
+        return x
+
+    def backward(self, dy: Array, train: bool) -> Array | None:
+        """Carry dL/dy back: into the parameters' gradients, or (not ``train``) through to the input's."""
+        for layer in reversed(self.layers):
+            dy = layer.backward(dy, train)
+        return dy
+
+
+def checkpoint_shapes() -> dict[str, tuple[int, ...]]:
+    """The name and shape of every tensor in a checkpoint."""
+    shapes = {}
+    for network in LAYERS:
+        for name, tensor in tensors(network).items():
+            shapes[f"{network}.{name}"] = tensor.shape
+            if tensor.trained:
+                shapes |= {f"adam.{moment}.{network}.{name}": tensor.shape for moment in "mv"}
+    return shapes
+
+
+def summary(network: str) -> str:
+    """A table of a network's layers: output shape and parameters; the last line has the sums."""
+    lines = [f"{network}", f"  {'layer':<14}{'output':>12}{'parameters':>14}"]
+    total = trained = 0
+    for layer in LAYERS[network]():
+        sizes = [(math.prod(t.shape), t.trained) for t in layer.tensors().values()]
+        count = sum(size for size, _ in sizes)
+        total += count
+        trained += sum(size for size, is_trained in sizes if is_trained)
+        lines.append(f"  {layer.name:<14}{f'(B, {layer.outputs})':>12}{count:>14,}")
+    lines.append(f"  {'total':<14}{'':>12}{total:>14,}" + (f"   {trained:,} of them trained" * (trained < total)))
+    return "\n".join(lines)
+
+
+def _offsets(trained: dict[str, Tensor]) -> dict[str | None, int]:
+    """Where each tensor starts in the flat buffer; under None, the buffer's length."""
+    offsets: dict[str | None, int] = {}
+    end = 0
+    for name, tensor in trained.items():
+        offsets[name] = end
+        end += -(-math.prod(tensor.shape) // _PADDING) * _PADDING
+    offsets[None] = end
+    return offsets
+
+
+def _view(flat: Array, offset: int, shape: tuple[int, ...]) -> Array:
+    return flat[offset : offset + int(np.prod(shape))].reshape(shape)

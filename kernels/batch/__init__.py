@@ -1,0 +1,13 @@
+"""The mini-batch: gather rows of the data set by index and scale their pixels."""
+
+from ..registry import Op
+
+GATHER = Op(
+    package=__name__,
+    name="batch_gather",
+    signature="x(B,P) y(B):int32 <- images(N,P):uint8 labels(N):uint8 indices(B):int32",
+    flops=lambda B, P, N: 2 * B * P,
+    moved=lambda B, P, N: B * (5 * P + 9),
+)
+
+OPS = (GATHER,)

@@ -1,0 +1,19 @@
+"""Binary cross-entropy on the logit, averaged over the batch, and the share of logits on the right side."""
+
+from ..registry import Op
+
+FORWARD = Op(
+    package=__name__,
+    name="bce_forward",
+    signature="loss(1) accuracy(1) <- logits(B,1) target",
+    flops=lambda B: 8 * B,
+    backward=("bce_backward",),
+)
+BACKWARD = Op(
+    package=__name__,
+    name="bce_backward",
+    signature="dlogits(B,1) <- logits(B,1) target",
+    flops=lambda B: 5 * B,
+)
+
+OPS = (FORWARD, BACKWARD)

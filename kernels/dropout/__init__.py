@@ -1,0 +1,19 @@
+"""Inverted dropout, its mask drawn by the counter-based generator."""
+
+from ..registry import Op
+
+FORWARD = Op(
+    package=__name__,
+    name="dropout_forward",
+    signature="y(B,C) mask(B,C):uint8 <- x(B,C) iteration(1):int64 seed:uint64 stream:uint32 rate",
+    flops=lambda B, C: 27 * B * C,
+    backward=("dropout_backward",),
+)
+BACKWARD = Op(
+    package=__name__,
+    name="dropout_backward",
+    signature="dx(B,C) <- dy(B,C) mask(B,C):uint8 rate",
+    flops=lambda B, C: B * C,
+)
+
+OPS = (FORWARD, BACKWARD)

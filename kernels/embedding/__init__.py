@@ -1,0 +1,25 @@
+"""Label conditioning: each row of x is multiplied by the embedding of its label."""
+
+from ..registry import Op
+
+FORWARD = Op(
+    package=__name__,
+    name="embedding_forward",
+    signature="y(B,C) <- x(B,C) table(V,C) labels(B):int32",
+    flops=lambda B, C, V: B * C,
+    backward=("embedding_backward_input", "embedding_backward_table"),
+)
+BACKWARD_INPUT = Op(
+    package=__name__,
+    name="embedding_backward_input",
+    signature="dx(B,C) <- dy(B,C) table(V,C) labels(B):int32",
+    flops=lambda B, C, V: B * C,
+)
+BACKWARD_TABLE = Op(
+    package=__name__,
+    name="embedding_backward_table",
+    signature="dtable(V,C) <- dy(B,C) x(B,C) labels(B):int32",
+    flops=lambda B, C, V: 2 * B * C,
+)
+
+OPS = (FORWARD, BACKWARD_INPUT, BACKWARD_TABLE)

@@ -1,0 +1,19 @@
+"""Bookkeeping that must not leave the device: counting iterations, and keeping losses until the host asks for them."""
+
+from ..registry import Op
+
+ADVANCE = Op(
+    package=__name__,
+    name="counters_advance",
+    signature="&counters(n):int64 <- increments(n):int64",
+    flops=lambda n: n,
+)
+RECORD = Op(
+    package=__name__,
+    name="losses_record",
+    signature="&ring(R,C) <- losses(C) iteration(1):int64",
+    flops=lambda R, C: 0,
+    moved=lambda R, C: 8 * C + 8,
+)
+
+OPS = (ADVANCE, RECORD)

@@ -1,0 +1,132 @@
+"""The contracts: what an op is called, what it takes, and which kernels compute it.
+
+Dispatch, tests, benchmarks and documentation all walk :func:`ops`, so an op that is listed here is dispatched,
+tested, gradient-checked and documented, and one that is not does not exist.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, cached_property
+from types import SimpleNamespace
+
+#: The op folders in reading order: by the parallel pattern that each one teaches.
+FOLDERS = (
+    "activation",  # map
+    "adam",  # map with state
+    "random",  # counter-based random numbers
+    "dropout",
+    "batch",  # gather
+    "embedding",  # gather and scatter
+    "bce",  # reduce to a number
+    "batchnorm",  # reduce columns
+    "dense",  # tiling
+    "progress",  # bookkeeping on the device
+)
+
+_ARGUMENT = re.compile(r"(?P<update>&?)(?P<name>\w+)(?:\((?P<dims>[\w,]+)\))?(?::(?P<dtype>\w+))?")
+_ITEM_BYTES = {"real": 4, "uint8": 1, "uint32": 4, "int32": 4, "int64": 8}
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One argument of an op, as its signature declares it.
+
+    ``dims`` is None for a scalar.  ``role`` is ``"out"`` (written, never read), ``"update"`` (read and written)
+    or ``"in"``.  ``dtype`` is ``"real"`` for the scalar type of the build: float32, or float64 in gradient checks.
+    """
+
+    name: str
+    dims: tuple[str, ...] | None
+    dtype: str
+    role: str
+
+    def shape(self, sizes: dict[str, int]) -> tuple[int, ...]:
+        """The array's shape for given sizes, e.g. ``{"B": 32, "C": 512}``; a numeral stands for itself."""
+        return tuple(int(d) if d.isdigit() else sizes[d] for d in self.dims)
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One implementation of an op: a backend and, where there are several, a version named by a word."""
+
+    backend: str
+    version: str | None = None
+
+
+@dataclass(frozen=True)
+class Op:
+    """The contract of one op.
+
+    Parameters
+    ----------
+    package : the op's folder as an import name; its modules ``reference`` and one a backend hold the functions.
+    name : ``<op>_<pass>``; the function of that name (with ``_<version>`` behind it) is the implementation.
+    signature : ``"y(M,N) <- x(M,K) labels(M):int32 slope"``: destinations, inputs, scalars.  ``&p(n)`` is read
+        and written.  The dtype is ``real`` unless it is named.
+    flops : sizes as keywords -> floating-point operations of one call.
+    kernels : the implementations beside the reference.
+    backward : names of the ops that make its gradients.  They take their arguments by name from the forward op's:
+        ``dx`` is the gradient of ``x``, and ``dy`` the gradient that arrives at ``y``.
+    moved : sizes as keywords -> least bytes moved, where it is not each array once (a gather, say).
+    """
+
+    package: str
+    name: str
+    signature: str
+    flops: Callable[..., int]
+    kernels: tuple[Kernel, ...] = (Kernel("cpu"),)
+    backward: tuple[str, ...] = ()
+    moved: Callable[..., int] | None = None
+
+    @cached_property
+    def arguments(self) -> tuple[Argument, ...]:
+        """The signature, parsed, in calling order."""
+        destinations, _, inputs = self.signature.partition("<-")
+        return tuple(_parse(word, "out") for word in destinations.split()) + tuple(
+            _parse(word, "in") for word in inputs.split()
+        )
+
+    @cached_property
+    def dims(self) -> tuple[str, ...]:
+        """The names of the sizes, in order of appearance."""
+        names = (d for a in self.arguments for d in a.dims or () if not d.isdigit())
+        return tuple(dict.fromkeys(names))
+
+    def bytes(self, **sizes: int) -> int:
+        """The least memory traffic of one call in bytes, float32: each array once, updated ones twice."""
+        if self.moved is not None:
+            return self.moved(**sizes)
+        arrays = (a for a in self.arguments if a.dims is not None)
+        return sum(
+            math.prod(a.shape(sizes)) * _ITEM_BYTES[a.dtype] * (2 if a.role == "update" else 1) for a in arrays
+        )
+
+    def implementation(self, backend: str, version: str | None = None) -> Callable:
+        """The function that computes this op on a backend (``"reference"``, ``"cpu"``, ...)."""
+        module = importlib.import_module(f"{self.package}.{backend}")
+        return getattr(module, self.name if version is None else f"{self.name}_{version}")
+
+
+def _parse(word: str, role: str) -> Argument:
+    match = _ARGUMENT.fullmatch(word)
+    if match is None:
+        raise ValueError(f"not an argument of a signature: {word!r}")
+    dims = tuple(match["dims"].split(",")) if match["dims"] else None
+    return Argument(match["name"], dims, match["dtype"] or "real", "update" if match["update"] else role)
+
+
+@cache
+def ops() -> dict[str, Op]:
+    """Every op by name, in reading order."""
+    packages = (importlib.import_module(f"{__package__}.{folder}") for folder in FOLDERS)
+    return {op.name: op for package in packages for op in package.OPS}
+
+
+def table(backend: str) -> SimpleNamespace:
+    """The op table of a backend: ``table("cpu").dense_forward(y, x, w, b)``."""
+    return SimpleNamespace(**{name: op.implementation(backend) for name, op in ops().items()})
