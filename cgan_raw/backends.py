@@ -22,8 +22,8 @@ _ALIGNMENT = 64  # bytes: a cache line, and the widest SIMD register
 class Backend:
     """An op table and the arrays it works on.
 
-    ``real`` is the scalar type: float32, and float64 in the reference backend.  ``ops`` has every op of the registry
-    as a function, destinations first.
+    ``real`` is the scalar type: float32, and float64 in the reference backend.  ``ops`` has every op of the
+    registry as a function, destinations first.
     """
 
     name: str
@@ -58,7 +58,9 @@ def make_backend(device: str) -> Backend:
     if device == "gpu":
         raise InputError("--device gpu: this version has no GPU kernels; --device cpu works")
     if device == "reference":
-        return Backend("reference", "NumPy float64, the definition", np.dtype(np.float64), registry.table("reference"))
+        return Backend(
+            "reference", "NumPy float64, the definition", np.dtype(np.float64), registry.table("reference")
+        )
     return Backend("cpu", _describe_cpu(), np.dtype(np.float32), registry.table("cpu"))
 
 
@@ -66,7 +68,9 @@ def _describe_cpu() -> str:
     model = platform.processor() or platform.machine()
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
-            model = next((line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), model)
+            model = next(
+                (line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), model
+            )
     except OSError:
         pass  # not Linux
     return f"{model}, {os.cpu_count()} cores"

@@ -6,4 +6,5 @@ class InputError(ValueError):
 
 
 class TrainingError(RuntimeError):
-    """Training cannot go on: it diverged, or its results cannot be saved.  One line; the command exits with 1."""
+    """Training cannot go on: it diverged, or its results cannot be saved.  One line; the command exits with
+    1."""

@@ -60,7 +60,9 @@ class Iteration:
         self.ring = backend.zeros((history, _RECORDED))
         self.losses = backend.zeros((_RECORDED,))
         self.real_loss, self.fake_loss, self.generator_loss = (
-            BinaryCrossEntropy(backend, rows, self.losses[2 * i : 2 * i + 1], self.losses[2 * i + 1 : 2 * i + 2], target)
+            BinaryCrossEntropy(
+                backend, rows, self.losses[2 * i : 2 * i + 1], self.losses[2 * i + 1 : 2 * i + 2], target
+            )
             for i, target in enumerate((1.0, 0.0, 1.0))
         )
         self.adam_real = Adam(self.discriminator.parameters, t_real, config)

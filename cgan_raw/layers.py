@@ -1,10 +1,10 @@
 """The layers: each one's forward and backward pass side by side, on buffers made beforehand.
 
-A layer is described first (its parameters and their initial values) and then bound: to a backend, to a number of
-rows, and to the arrays that hold its parameters.  After that it computes and allocates nothing.
+A layer is described first (its parameters and their initial values) and then bound: to a backend, to a number
+of rows, and to the arrays that hold its parameters.  After that it computes and allocates nothing.
 
-``forward(x, mode)`` returns the layer's output buffer.  ``backward(dy, train)`` takes the gradient at the output
-and returns the one at the input; with ``train`` it also writes the gradients of the parameters.
+``forward(x, mode)`` returns the layer's output buffer.  ``backward(dy, train)`` takes the gradient at the
+output and returns the one at the input; with ``train`` it also writes the gradients of the parameters.
 """
 
 from __future__ import annotations
@@ -44,8 +44,9 @@ class Tensor:
 class Mode:
     """What a pass needs to know beside its input.
 
-    ``labels`` (B,) int32.  ``training`` selects batch statistics and dropout.  ``phase`` tells the three passes of
-    the discriminator in one iteration apart (0 real, 1 fake, 2 generator step), so that each has masks of its own.
+    ``labels`` (B,) int32.  ``training`` selects batch statistics and dropout.  ``phase`` tells the three passes
+    of the discriminator in one iteration apart (0 real, 1 fake, 2 generator step), so that each has masks of
+    its own.
     """
 
     labels: Array
@@ -152,7 +153,7 @@ class Tanh(Layer):
 
 
 class BatchNorm(Layer):
-    """Normalises each feature: by the batch's statistics in training, which moves the moving ones, else by those."""
+    """Normalises each feature by the batch's statistics in training, else by the moving ones."""
 
     def __init__(self, name: str, width: int):
         super().__init__(name, width, width)
@@ -203,7 +204,7 @@ class Dropout(Layer):
         self.mask = backend.zeros((rows, self.outputs), "uint8")
 
     def draw_from(self, iteration: Array, seed: int) -> None:
-        """Say where masks come from: the (1,) counter of iterations, which this layer reads, and the run's seed."""
+        """Where masks come from: the (1,) counter of iterations, read at each pass, and the run's seed."""
         self.iteration, self.seed = iteration, seed
 
     def forward(self, x, mode):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 
@@ -32,7 +33,7 @@ def generator_layers() -> list[Layer]:
     """z (B, 100) and a label -> image (B, 784) in [-1, 1]."""
     layers: list[Layer] = [Embedding("embedding", CLASSES, LATENT, _GENERATOR_STREAM)]
     widths = (LATENT, *GENERATOR_WIDTHS, PIXELS)
-    for i, (inputs, outputs) in enumerate(zip(widths, widths[1:], strict=False)):
+    for i, (inputs, outputs) in enumerate(pairwise(widths)):
         layers.append(Dense(f"dense{i}", inputs, outputs, _GENERATOR_STREAM + 1 + i))
         if i < len(GENERATOR_WIDTHS):
             layers += [LeakyReLU(f"leaky_relu{i}", outputs), BatchNorm(f"batchnorm{i}", outputs)]
@@ -43,7 +44,7 @@ def discriminator_layers() -> list[Layer]:
     """Image (B, 784) and a label -> logit (B, 1) of the image being real."""
     layers: list[Layer] = [Embedding("embedding", CLASSES, PIXELS, _DISCRIMINATOR_STREAM)]
     widths = (PIXELS, *DISCRIMINATOR_WIDTHS, 1)
-    for i, (inputs, outputs) in enumerate(zip(widths, widths[1:], strict=False)):
+    for i, (inputs, outputs) in enumerate(pairwise(widths)):
         layers.append(Dense(f"dense{i}", inputs, outputs, _DISCRIMINATOR_STREAM + 1 + i))
         if i < len(DISCRIMINATOR_WIDTHS):
             layers.append(LeakyReLU(f"leaky_relu{i}", outputs))
@@ -63,9 +64,9 @@ def tensors(network: str) -> dict[str, Tensor]:
 class Parameters:
     """All arrays that a network keeps between iterations, and the gradients of one.
 
-    ``flat``, ``flat_gradient``, ``flat_m`` and ``flat_v`` are (n,): trained tensors one after the other, with zeros
-    between them, so that the optimiser sees one array.  ``values``, ``gradients``, ``m`` and ``v`` give views of them
-    by tensor name; ``values`` has the moving statistics too.
+    ``flat``, ``flat_gradient``, ``flat_m`` and ``flat_v`` are (n,): trained tensors one after the other, with
+    zeros between them, so that the optimiser sees one array.  ``values``, ``gradients``, ``m`` and ``v`` give
+    views of them by tensor name; ``values`` has the moving statistics too.
     """
 
     def __init__(self, backend: Backend, network: str):
@@ -106,7 +107,8 @@ class Parameters:
 class Network:
     """A list of layers bound to parameters and to a number of rows.
 
-    Several networks may share one :class:`Parameters`: the one that trains, and one of another size that samples.
+    Several networks may share one :class:`Parameters`: the one that trains, and one of another size that
+    samples.
     """
 
     def __init__(self, parameters: Parameters, rows: int):
@@ -155,7 +157,8 @@ def summary(network: str) -> str:
         total += count
         trained += sum(size for size, is_trained in sizes if is_trained)
         lines.append(f"  {layer.name:<14}{f'(B, {layer.outputs})':>12}{count:>14,}")
-    lines.append(f"  {'total':<14}{'':>12}{total:>14,}" + (f"   {trained:,} of them trained" * (trained < total)))
+    note = f"   {trained:,} of them trained" if trained < total else ""
+    lines.append(f"  {'total':<14}{'':>12}{total:>14,}{note}")
     return "\n".join(lines)
 
 

@@ -2,8 +2,8 @@
 
 from numba import njit
 
-#: ``error_model="numpy"``: a division by zero gives an infinity, as on a GPU; the test for it, which Python's rules
-#: ask for, would keep every loop with a division out of SIMD.
+#: ``error_model="numpy"``: a division by zero gives an infinity, as on a GPU; the test for it, which Python's
+#: rules ask for, would keep every loop with a division out of SIMD.
 kernel = njit(cache=True, nogil=True, error_model="numpy")
 
 #: A function that only exists inside kernels.

@@ -37,7 +37,8 @@ class Argument:
     """One argument of an op, as its signature declares it.
 
     ``dims`` is None for a scalar.  ``role`` is ``"out"`` (written, never read), ``"update"`` (read and written)
-    or ``"in"``.  ``dtype`` is ``"real"`` for the scalar type of the build: float32, or float64 in gradient checks.
+    or ``"in"``.  ``dtype`` is ``"real"`` for the scalar type of the build: float32, or float64 in gradient
+    checks.
     """
 
     name: str
@@ -70,7 +71,7 @@ class Op:
         and written.  The dtype is ``real`` unless it is named.
     flops : sizes as keywords -> floating-point operations of one call.
     kernels : the implementations beside the reference.
-    backward : names of the ops that make its gradients.  They take their arguments by name from the forward op's:
+    backward : names of the ops that make its gradients.  They take their arguments by name from the forward op:
         ``dx`` is the gradient of ``x``, and ``dy`` the gradient that arrives at ``y``.
     moved : sizes as keywords -> least bytes moved, where it is not each array once (a gather, say).
     """

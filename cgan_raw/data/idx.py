@@ -80,11 +80,15 @@ def _load(folder: str | Path | None, prefix: str) -> Dataset:
     labels_path = _find(folder, f"{prefix}-labels-idx1-ubyte")
     images, labels = read_idx(images_path, 3), read_idx(labels_path, 1)
     if images.shape[1:] != (SIDE, SIDE):
-        raise InputError(f"{images_path}: images are {images.shape[1]} x {images.shape[2]}, expected {SIDE} x {SIDE}")
+        raise InputError(
+            f"{images_path}: images are {images.shape[1]} x {images.shape[2]}, expected {SIDE} x {SIDE}"
+        )
     if len(images) == 0:
         raise InputError(f"{images_path}: holds no images")
     if len(images) != len(labels):
-        raise InputError(f"{labels_path}: {len(labels)} labels for the {len(images)} images of {images_path.name}")
+        raise InputError(
+            f"{labels_path}: {len(labels)} labels for the {len(images)} images of {images_path.name}"
+        )
     if labels.max() >= CLASSES:
         raise InputError(f"{labels_path}: label {labels.max()} is not in 0..{CLASSES - 1}")
     return Dataset(images.reshape(-1, PIXELS), labels)

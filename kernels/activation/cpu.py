@@ -1,6 +1,7 @@
-"""Activations on the CPU: Numba loops, which the compiler turns into masked SIMD; tanh is NumPy's own SIMD code."""
+"""Activations on the CPU: loops that the compiler turns into masked SIMD; tanh is NumPy's own SIMD code."""
 
 import numpy as np
+
 from ..compile import kernel
 
 

@@ -1,7 +1,9 @@
 """Gathering a mini-batch in NumPy.
 
-    (1)  x[b] = (images[indices[b]] - 127.5) / 127.5     pixels 0..255 to [-1, 1], the range of tanh
+    (1)  x[b] = (images[indices[b]] - 127.5) / 127.5
     (2)  y[b] = labels[indices[b]]
+
+(1) takes pixels 0..255 to [-1, 1], the range of the generator's tanh.
 """
 
 

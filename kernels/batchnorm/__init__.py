@@ -5,7 +5,8 @@ from ..registry import Op
 FORWARD_TRAIN = Op(
     package=__name__,
     name="batchnorm_forward_train",
-    signature="y(B,C) mean(C) rstd(C) &moving_mean(C) &moving_variance(C) <- x(B,C) gamma(C) beta(C) eps momentum",
+    signature="y(B,C) mean(C) rstd(C) &moving_mean(C) &moving_variance(C)"
+    " <- x(B,C) gamma(C) beta(C) eps momentum",
     flops=lambda B, C: 8 * B * C + 10 * C,
     backward=("batchnorm_backward",),
 )

@@ -1,5 +1,5 @@
-"""Batch normalisation on the CPU.  The inner loop walks columns, so the sums over the batch run side by side in SIMD
-lanes, each in row order; the destinations of a sum serve as its accumulators."""
+"""Batch normalisation on the CPU.  The inner loop walks columns, so the sums over the batch run side by side in
+SIMD lanes, each in row order; the destinations of a sum serve as its accumulators."""
 
 import math
 

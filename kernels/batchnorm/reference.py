@@ -11,10 +11,10 @@ Backward.  gamma and beta enter (2) directly; x enters it three times, itself an
     (4)  dbeta = sum_b dy,    dgamma = sum_b dy xhat
     (5)  dx = gamma rstd (dy - dbeta / B - xhat dgamma / B)
 
-To get (5) write g = gamma dy for the gradient at xhat.  Shifting all x[b] alike leaves xhat unchanged, and so does
-scaling x - mean when eps is small; d xhat[i] / d x[j] = rstd (delta_ij - 1/B - xhat[i] xhat[j] / B) is exact for any
-eps, because d rstd / d x[j] = -rstd^2 xhat[j] / B, and (5) is its transpose applied to g.  The second term is
-what the mean gives back, the third what the variance does.
+To get (5) write g = gamma dy for the gradient at xhat.  Shifting all x[b] alike leaves xhat unchanged, and so
+does scaling x - mean when eps is small; d xhat[i] / d x[j] = rstd (delta_ij - 1/B - xhat[i] xhat[j] / B) is
+exact for any eps, because d rstd / d x[j] = -rstd^2 xhat[j] / B, and (5) is its transpose applied to g.  The
+second term is what the mean gives back, the third what the variance does.
 
     (6)  y = gamma (x - moving_mean) / sqrt(moving_variance + eps) + beta        in inference
 """

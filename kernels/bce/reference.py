@@ -1,7 +1,7 @@
 """Binary cross-entropy on the logit in NumPy, for one target t that the whole batch shares.
 
-With p = sigmoid(l), -t ln p - (1 - t) ln(1 - p) rearranges to a form in which no exponent is positive, so nothing
-overflows and nothing is lost when p is near 0 or 1:
+With p = sigmoid(l), -t ln p - (1 - t) ln(1 - p) rearranges to a form in which no exponent is positive, so
+nothing overflows and nothing is lost when p is near 0 or 1:
 
     (1)  loss = mean over b of  max(l, 0) - l t + ln(1 + exp(-|l|))
     (2)  dl = (sigmoid(l) - t) / B,    sigmoid(l) = 1 / (1 + exp(-l)), or exp(l) / (1 + exp(l)) where l < 0

@@ -1,4 +1,4 @@
-"""Bookkeeping that must not leave the device: counting iterations, and keeping losses until the host asks for them."""
+"""Bookkeeping that stays on the device: counting iterations, and keeping losses until the host asks."""
 
 from ..registry import Op
 

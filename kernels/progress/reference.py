@@ -1,7 +1,9 @@
 """Bookkeeping in NumPy.
 
     (1)  counters[i] += increments[i]
-    (2)  ring[iteration mod R] = losses        the R latest iterations can be read at any time
+    (2)  ring[iteration mod R] = losses
+
+By (2) the R latest iterations can be read at any time.
 """
 
 

@@ -1,12 +1,13 @@
-"""Counter-based random numbers: Philox4x32-10, so that a draw is a function of (seed, stream, iteration, element).
+"""Counter-based random numbers: a draw is a function of (seed, stream, iteration, element), by Philox4x32-10.
 
-Nothing is ever stored between draws.  The iteration number lies in memory, not in an argument, so that a recorded
-sequence of launches can be replayed.
+Nothing is ever stored between draws.  The iteration number lies in memory, not in an argument, so that a
+recorded sequence of launches can be replayed.
 """
 
 from ..registry import Op
 
-_WORD = 25  # integer operations for one word of Philox: ten rounds of two products and four xors, for four words
+# Integer operations for one word of Philox: ten rounds of two products and eight other operations make four.
+_WORD = 25
 
 WORDS = Op(
     package=__name__,

@@ -3,8 +3,8 @@
 import math
 
 import numpy as np
-from ..compile import device, kernel
 
+from ..compile import device, kernel
 from .reference import M0, M1, ROUNDS, W0, W1
 
 _M0, _M1, _W0, _W1 = np.uint64(M0), np.uint64(M1), np.uint64(W0), np.uint64(W1)
@@ -29,9 +29,7 @@ def philox(c0, c1, c2, c3, k0, k1):
 def stream_block(block, iteration, seed, stream):
     """The four words of a stream's block, by reference.py (3)."""
     it, key = np.uint64(iteration[0]), np.uint64(seed)
-    return philox(
-        np.uint64(block), np.uint64(stream), it & _LOW, it >> _HALF, key & _LOW, key >> _HALF
-    )
+    return philox(np.uint64(block), np.uint64(stream), it & _LOW, it >> _HALF, key & _LOW, key >> _HALF)
 
 
 @device

@@ -1,8 +1,8 @@
 """Philox4x32-10 and the draws made from it, in NumPy (Salmon et al. 2011, "Parallel random numbers: as easy as
 1, 2, 3", section 3.3).
 
-A block cipher with few rounds turns (counter, key) into four 32-bit words.  One round, with hi and lo the halves
-of a 64-bit product:
+A block cipher with few rounds turns (counter, key) into four 32-bit words.  One round, with hi and lo the
+halves of a 64-bit product:
 
     (1)  (c0, c1, c2, c3) <- (hi(M1 c2) ^ c1 ^ k0,  lo(M1 c2),  hi(M0 c0) ^ c3 ^ k1,  lo(M0 c0))
     (2)  (k0, k1) <- (k0 + W0, k1 + W1)      between rounds; ten rounds in all

@@ -1,0 +1,124 @@
+"""Checkpoints: everything that a run needs to go on, in one safetensors file, written whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from .config import TrainConfig
+from .errors import InputError
+from .files import write_atomically
+from .models import checkpoint_shapes
+
+FILE_NAME = "checkpoint.safetensors"
+FORMAT = "cgan_raw/1"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A run after ``iteration`` iterations: its tensors by name (float32) and the settings that made them."""
+
+    tensors: dict[str, np.ndarray]
+    iteration: int
+    config: TrainConfig
+
+
+def save(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint; whatever happens, the file at ``path`` is the old one or the new one, whole.
+
+    Raises
+    ------
+    OSError : it cannot be written; the old file stands.
+    """
+    metadata = {
+        "format": FORMAT,
+        "iteration": str(checkpoint.iteration),
+        "seed": str(checkpoint.config.seed),
+        "config": json.dumps(checkpoint.config.asdict()),
+    }
+    payload = safetensors.numpy.save(checkpoint.tensors)
+    metadata["sha256"] = _sha256(_payload(payload))
+    metadata["sha256_metadata"] = _sha256_of_metadata(metadata)
+    write_atomically(path, safetensors.numpy.save(checkpoint.tensors, metadata))
+
+
+def load(path: Path) -> Checkpoint:
+    """Read a checkpoint and check all of it: names, shapes, dtypes, finite values and both digests.
+
+    Raises
+    ------
+    InputError : the file is missing, damaged or not one of ours; one line that names it, and the tensor.
+    """
+    try:
+        content = path.read_bytes()
+        metadata = _metadata(content)
+        tensors = safetensors.numpy.load(content)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except Exception as error:  # the library raises errors of many kinds on damaged headers
+        raise InputError(f"{path}: not a whole safetensors file: {_first_line(error)}") from None
+    _check_metadata(path, metadata)
+    _check_tensors(path, tensors)
+    if _sha256(_payload(content)) != metadata["sha256"]:
+        raise InputError(f"{path}: damaged: its tensors do not have the digest that it states")
+    try:
+        config = TrainConfig(**json.loads(metadata["config"]))
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{path}: its config cannot be used: {_first_line(error)}") from None
+    return Checkpoint(tensors, int(metadata["iteration"]), config)
+
+
+def _check_metadata(path: Path, metadata: dict[str, str]) -> None:
+    if metadata.get("format") != FORMAT:
+        raise InputError(f"{path}: its format is {metadata.get('format')!r}, expected {FORMAT!r}")
+    stated = metadata.get("sha256_metadata")
+    if {"iteration", "seed", "config", "sha256"} - metadata.keys() or stated != _sha256_of_metadata(metadata):
+        raise InputError(f"{path}: damaged: its metadata do not have the digest that they state")
+
+
+def _check_tensors(path: Path, tensors: dict[str, np.ndarray]) -> None:
+    expected = checkpoint_shapes()
+    for name in expected.keys() - tensors.keys():
+        raise InputError(f"{path}: has no tensor {name}")
+    for name, tensor in tensors.items():
+        if name not in expected:
+            raise InputError(f"{path}: has a tensor {name} that no network knows")
+        if tensor.dtype != np.float32 or tensor.shape != expected[name]:
+            raise InputError(
+                f"{path}: {name} is {tensor.dtype} {tensor.shape}, expected float32 {expected[name]}"
+            )
+        if not np.isfinite(tensor).all():
+            raise InputError(f"{path}: {name} has values that are not finite")
+
+
+def _metadata(content: bytes) -> dict[str, str]:
+    """The strings in a safetensors header; the library reads them from files only."""
+    header = json.loads(content[8 : 8 + _header_length(content)])
+    return dict(header.get("__metadata__", {}))
+
+
+def _payload(content: bytes) -> memoryview:
+    return memoryview(content)[8 + _header_length(content) :]
+
+
+def _header_length(content: bytes) -> int:
+    return int.from_bytes(content[:8], "little")
+
+
+def _sha256(content: bytes | memoryview) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _sha256_of_metadata(metadata: dict[str, str]) -> str:
+    covered = {key: value for key, value in metadata.items() if key != "sha256_metadata"}
+    return _sha256(json.dumps(covered, sort_keys=True).encode())
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)

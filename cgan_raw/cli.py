@@ -1,0 +1,36 @@
+"""What the command lines share: errors become one line and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+
+from .errors import InputError, TrainingError
+
+DEVICES = ("auto", "cpu", "gpu")
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--device", choices=DEVICES, default="auto", help="where to compute; auto: a GPU if one can be used"
+    )
+
+
+def run(main: Callable[[], int]) -> int:
+    """Call ``main``; its exit code, or 2 for bad input and 1 for a failure, each with one line on stderr."""
+    try:
+        return main()
+    except InputError as error:
+        return _fail(error, 2)
+    except TrainingError as error:
+        return _fail(error, 1)
+    except OSError as error:
+        return _fail(f"{error.filename}: {error.strerror}", 1)
+    except KeyboardInterrupt:
+        return 130
+
+
+def _fail(error: object, code: int) -> int:
+    print(f"error: {error}", file=sys.stderr)
+    return code

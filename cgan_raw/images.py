@@ -1,0 +1,119 @@
+"""Pictures: grids of digits, a film of them, and the plot of the losses."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from .config import SIDE
+from .files import write_atomically
+
+_GAP = 6
+_CAPTION = 18
+_FILM_GREYS = 16
+_FILM_FRAMES = 80
+_FILM_MILLISECONDS, _FILM_LAST_MILLISECONDS = 120, 2500
+
+
+def to_uint8(values: np.ndarray) -> np.ndarray:
+    """Generator outputs in [-1, 1], (n, 784), as pictures (n, 28, 28) uint8: round((v + 1) 127.5)."""
+    pixels = np.rint((values.astype(np.float64) + 1) * 127.5)
+    return np.clip(pixels, 0, 255).astype(np.uint8).reshape(-1, SIDE, SIDE)
+
+
+def grid(images: np.ndarray, labels: Sequence[int], columns: int, scale: int = 3) -> Image.Image:
+    """Pictures (n, 28, 28) uint8 row by row in a grid, each with its label above it."""
+    rows = -(-len(images) // columns)
+    side = SIDE * scale
+    cell_width, cell_height = side + _GAP, side + _GAP + _CAPTION
+    sheet = Image.new("L", (columns * cell_width + _GAP, rows * cell_height + _GAP), 255)
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(size=14)
+    for i, (image, label) in enumerate(zip(images, labels, strict=True)):
+        left, top = _GAP + i % columns * cell_width, _GAP + i // columns * cell_height
+        draw.text((left + side / 2, top + _CAPTION / 2), str(label), fill=0, font=font, anchor="mm")
+        large = Image.fromarray(image).resize((side, side), Image.Resampling.NEAREST)
+        sheet.paste(large, (left, top + _CAPTION))
+    return sheet
+
+
+def save_png(path: Path, image: Image.Image) -> None:
+    """Raises OSError."""
+    content = io.BytesIO()
+    image.save(content, "PNG", optimize=True)
+    write_atomically(path, content.getvalue())
+
+
+def save_arrays(path: Path, images: np.ndarray, labels: Sequence[int]) -> None:
+    """An .npz of ``images`` (n, 28, 28) and ``labels`` (n,), both uint8.  Raises OSError."""
+    content = io.BytesIO()
+    np.savez_compressed(content, images=images, labels=np.array(labels, np.uint8))
+    write_atomically(path, content.getvalue())
+
+
+def save_film(path: Path, frames: Sequence[tuple[str, Path]]) -> None:
+    """A GIF of (caption, PNG file), small: few greys, at most 80 frames, evenly chosen, the last among
+    them.
+
+    Raises OSError if it cannot be written.
+    """
+    chosen = np.unique(np.linspace(0, len(frames) - 1, min(len(frames), _FILM_FRAMES)).round().astype(int))
+    pictures = [_film_frame(*frames[i]) for i in chosen]
+    durations = [_FILM_MILLISECONDS] * (len(pictures) - 1) + [_FILM_LAST_MILLISECONDS]
+    content = io.BytesIO()
+    pictures[0].save(
+        content, "GIF", save_all=True, append_images=pictures[1:], duration=durations, loop=0, optimize=True
+    )
+    write_atomically(path, content.getvalue())
+
+
+def _film_frame(caption: str, path: Path) -> Image.Image:
+    with Image.open(path) as picture:
+        width, height = picture.width * 2 // 3, picture.height * 2 // 3
+        small = picture.convert("L").resize((width, height), Image.Resampling.BOX)
+    frame = Image.new("L", (width, height + _CAPTION), 255)
+    frame.paste(small, (0, _CAPTION))
+    font = ImageFont.load_default(size=12)
+    ImageDraw.Draw(frame).text((_GAP, _CAPTION / 2), caption, fill=0, font=font, anchor="lm")
+    step = 255 / (_FILM_GREYS - 1)
+    greys = frame.point([round(round(i / step) * step) for i in range(256)])
+    return greys.quantize(_FILM_GREYS, dither=Image.Dither.NONE)
+
+
+def save_loss_plot(path: Path, metrics: Sequence[dict]) -> None:
+    """The losses and the discriminator's accuracy over the iterations, from the lines of metrics.jsonl.
+
+    Raises OSError if it cannot be written.
+    """
+    from matplotlib.figure import Figure
+
+    iterations = [line["iteration"] for line in metrics]
+    figure = Figure(figsize=(8, 5.5), layout="constrained")
+    losses, accuracy = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
+    for name, label in (("d_loss", "discriminator"), ("g_loss", "generator")):
+        values = [line[name] for line in metrics]
+        (line,) = losses.plot(iterations, values, linewidth=0.6, alpha=0.35)
+        losses.plot(iterations, _smooth(values), color=line.get_color(), linewidth=1.6, label=label)
+    losses.set(ylabel="binary cross-entropy", title="Losses (thin: one iteration, thick: running mean)")
+    losses.legend()
+    values = [100 * line["d_accuracy"] for line in metrics]
+    (line,) = accuracy.plot(iterations, values, linewidth=0.6, alpha=0.35)
+    accuracy.plot(iterations, _smooth(values), color=line.get_color(), linewidth=1.6)
+    accuracy.set(ylabel="D's accuracy (%)", xlabel="iteration", ylim=(0, 102))
+    for axes in (losses, accuracy):
+        axes.grid(alpha=0.3)
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=110)
+    write_atomically(path, content.getvalue())
+
+
+def _smooth(values: Sequence[float], width: int = 11) -> np.ndarray:
+    """Running mean over a window that narrows at both ends."""
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    centre = np.arange(len(values))
+    reach = np.minimum(np.minimum(centre, centre[::-1]), width // 2)
+    return (sums[centre + reach + 1] - sums[centre - reach]) / (2 * reach + 1)

@@ -1,0 +1,55 @@
+"""What a person sees while training runs: a bar on a terminal, plain lines elsewhere, nothing if quiet."""
+
+from __future__ import annotations
+
+import sys
+
+from tqdm import tqdm
+
+
+class Progress:
+    """Shows how far training has come.  A context manager, so that the bar is closed whatever happens."""
+
+    def __init__(self, done: int, total: int, batch_size: int, quiet: bool):
+        self.total, self.batch_size, self.quiet = total, batch_size, quiet
+        self.bar = None
+        if not quiet and sys.stdout.isatty():
+            layout = "{n_fmt}/{total_fmt} |{bar}|{postfix}, {remaining} left"
+            self.bar = tqdm(total=total, initial=done, bar_format=layout, file=sys.stdout, dynamic_ncols=True)
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+    def say(self, text: str) -> None:
+        """A line of its own, unless quiet."""
+        if self.bar is not None:
+            self.bar.write(text, file=sys.stdout)
+        elif not self.quiet:
+            print(text, flush=True)
+
+    def advance(self, done: int) -> None:
+        """``done`` iterations are behind us."""
+        if self.bar is not None:
+            self.bar.update(done - self.bar.n)
+
+    def report(self, line: dict) -> None:
+        """Show one line of metrics."""
+        shown = (
+            f"d_loss {line['d_loss']:.4f}  d_accuracy {line['d_accuracy']:.3f}  g_loss {line['g_loss']:.4f}  "
+            f"{line['images_per_second']:,.0f} images/s"
+        )
+        if self.bar is not None:
+            self.bar.set_postfix_str(shown)
+        else:
+            width = len(str(self.total))
+            self.say(f"iteration {line['iteration']:>{width}}/{self.total}  {shown}  {self._left(line)}")
+
+    def _left(self, line: dict) -> str:
+        """The time left at the speed of this line, as text."""
+        images = self.batch_size * (self.total - line["iteration"])
+        minutes, seconds = divmod(round(images / line["images_per_second"]), 60)
+        return f"{minutes}m{seconds:02d}s left"

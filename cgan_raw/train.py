@@ -1,0 +1,68 @@
+"""Train the conditional GAN: ``python -m cgan_raw.train``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+from . import cli
+from .config import TrainConfig
+
+#: Settings that a resumed run may change: none of them has a say in what the next iteration computes.
+_MAY_CHANGE = {"iterations", "data", "log_every", "sample_every", "checkpoint_every"}
+
+_HELP = {
+    "iterations": "training iterations in all",
+    "batch_size": "images in a mini-batch",
+    "seed": "the run's seed, 0 to 2^64 - 1; a run is a function of it",
+    "learning_rate": "Adam's learning rate, of both networks",
+    "beta1": "Adam's beta1, of both networks",
+    "data": "a folder of IDX files with MNIST's four names, plain or .gz (default: the embedded MNIST)",
+    "log_every": "iterations between two lines of metrics",
+    "sample_every": "iterations between two grids of samples",
+    "checkpoint_every": "iterations between two checkpoints",
+}
+_TYPES = {"learning_rate": float, "beta1": float, "data": str}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The flags of train; a setting that is not given is absent from the namespace."""
+    result = argparse.ArgumentParser(prog="python -m cgan_raw.train", description=__doc__.split(":")[0] + ".")
+    cli.add_device(result)
+    for field in fields(TrainConfig):
+        shown = "" if field.default is None else f" (default: {field.default})"
+        result.add_argument(
+            f"--{field.name.replace('_', '-')}",
+            type=_TYPES.get(field.name, int),
+            metavar="DIR" if field.name == "data" else "N" if field.name not in _TYPES else "X",
+            default=argparse.SUPPRESS,
+            help=_HELP[field.name] + shown,
+        )
+    folder = result.add_mutually_exclusive_group()
+    folder.add_argument("--out", type=Path, metavar="DIR", help="the run folder (default: runs/DATE-TIME)")
+    folder.add_argument("--resume", type=Path, metavar="RUN", help="go on with the run in this folder")
+    result.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    return result
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit code: 0, 1 diverged or cannot write, 2 bad input, 130 after Ctrl-C, 143 after SIGTERM."""
+    given = vars(parser().parse_args(arguments))
+    device, out, resume, quiet = (given.pop(name) for name in ("device", "out", "resume", "quiet"))
+
+    def start() -> int:
+        from . import runs, trainer  # NumPy and what stands on it: --help needs none of it
+
+        if resume is None:
+            run = runs.create(out, TrainConfig(**given))
+        else:
+            run = runs.reopen(resume, given, _MAY_CHANGE)
+        return trainer.train(run, device, quiet)
+
+    return cli.run(start)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,188 @@
+"""The loop around the iteration: progress, metrics, samples, checkpoints, and an orderly end on a signal."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import numpy as np
+
+from .backends import Backend, make_backend
+from .checkpoint import Checkpoint, save
+from .config import CLASSES
+from .data import Dataset, load_training
+from .errors import TrainingError
+from .images import grid, save_film, save_loss_plot, save_png
+from .iteration import Iteration
+from .models import summary
+from .progress import Progress
+from .runs import Run
+from .sampling import Sampler
+
+#: Iterations whose losses stay on the device; they are read at least this often.
+_HISTORY = 1_000
+_GRID_COLUMNS = 5
+
+
+def train(run: Run, device: str, quiet: bool) -> int:
+    """Run a run to its end or to a signal; the exit code.
+
+    Raises
+    ------
+    InputError : the device, the data or the folder cannot be used.
+    TrainingError : a loss is no number any more, or a checkpoint cannot be saved; the last good one stands.
+    """
+    backend = make_backend(device)
+    dataset = load_training(run.config.data)
+    run.prepare(backend.name)
+    done = 0 if run.start is None else run.start.iteration
+    with Progress(done, run.config.iterations, run.config.batch_size, quiet) as progress, StopSignals() as stop:
+        _say_what_starts(progress, run, backend, dataset)
+        trainer = Trainer(run, backend, dataset, progress)
+        trainer.train(stop)
+        trainer.finish(stop)
+    return stop.exit_code
+
+
+class StopSignals:
+    """Turns the first SIGINT or SIGTERM into a request; a second one ends the process at once."""
+
+    def __init__(self):
+        self.received: int | None = None
+
+    def __enter__(self) -> StopSignals:
+        self.previous = {
+            number: signal.signal(number, self._receive) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        return self
+
+    def __exit__(self, *_) -> None:
+        for number, handler in self.previous.items():
+            signal.signal(number, handler)
+
+    def _receive(self, number: int, _frame) -> None:
+        self.received = number
+        for each in self.previous:
+            signal.signal(each, signal.SIG_DFL)
+
+    @property
+    def exit_code(self) -> int:
+        """0, or 128 and the signal's number."""
+        return 0 if self.received is None else 128 + self.received
+
+
+class Trainer:
+    """One run under way.  ``done`` counts the iterations behind it."""
+
+    def __init__(self, run: Run, backend: Backend, dataset: Dataset, progress: Progress):
+        self.run, self.progress, self.config = run, progress, run.config
+        self.iteration = Iteration(backend, run.config, dataset, _HISTORY)
+        self.sampler = Sampler(self.iteration.generator.parameters, range(CLASSES), run.config.seed)
+        self.done = self.checked = 0
+        if run.start is not None:
+            self.iteration.restore(run.start.tensors, run.start.iteration)
+            self.done = self.checked = run.start.iteration
+        self.saved = self.done
+        self.seconds_before = run.metrics[-1]["seconds"] if run.metrics else 0.0
+        self.started = self.logged_at = time.perf_counter()
+        self.logged = self.done
+
+    def train(self, stop: StopSignals) -> None:
+        """Iterate to the end or to a signal, and stop wherever something is due."""
+        while self.done < self.config.iterations and stop.received is None:
+            pause = self._next_pause()
+            while self.done < pause and stop.received is None:
+                self.iteration.run()
+                self.done += 1
+            self._pause()
+
+    def finish(self, stop: StopSignals) -> None:
+        """Save what the end of a run leaves behind, and say where it lies."""
+        if self.saved < self.done:
+            self._save()
+        samples = [
+            (f"iteration {number:,}", path) for number, path in self.run.sample_paths() if number <= self.done
+        ]
+        if samples:
+            save_film(self.run.folder / "samples.gif", samples)
+        if self.run.metrics:
+            save_loss_plot(self.run.folder / "losses.png", self.run.metrics)
+        how = "finished" if stop.received is None else f"stopped by {signal.Signals(stop.received).name}"
+        self.progress.say(f"{how} after iteration {self.done:,}; saved {self.run.checkpoint_path}")
+        if self.done < self.config.iterations:
+            self.progress.say(f"go on with: python -m cgan_raw.train --resume {self.run.folder}")
+
+    def _next_pause(self) -> int:
+        """The next iteration after which something is due."""
+        c = self.config
+        intervals = (c.log_every, c.sample_every, c.checkpoint_every, _HISTORY)
+        return min(c.iterations, *((self.done // n + 1) * n for n in intervals))
+
+    def _pause(self) -> None:
+        c = self.config
+        ended = self.done == c.iterations
+        losses = self._check_losses()
+        if ended or self.done % c.log_every == 0:
+            self._log(losses)
+        self.progress.advance(self.done)
+        if ended or self.done % c.sample_every == 0:
+            save_png(self.run.sample_path(self.done), self._grid())
+        if ended or self.done % c.checkpoint_every == 0:
+            self._save()
+
+    def _check_losses(self) -> np.ndarray:
+        """The losses of the last iteration, (3,); all since the last call must be finite."""
+        losses = self.iteration.read_losses(self.checked + 1, self.done)
+        bad = np.flatnonzero(~np.isfinite(losses).all(axis=1))
+        if bad.size:
+            where = self.checked + 1 + bad[0]
+            raise TrainingError(
+                f"training diverged: a loss of iteration {where} is not finite; {self._last_good()}"
+            )
+        self.checked = self.done
+        return losses[-1]
+
+    def _log(self, losses: np.ndarray) -> None:
+        now = time.perf_counter()
+        images = self.config.batch_size * (self.done - self.logged)
+        line = {
+            "iteration": self.done,
+            **dict(zip(("d_loss", "d_accuracy", "g_loss"), losses.tolist(), strict=True)),
+            "images_per_second": images / (now - self.logged_at),
+            "seconds": self.seconds_before + now - self.started,
+        }
+        self.logged, self.logged_at = self.done, now
+        self.run.add_metrics(line)
+        self.progress.report(line)
+
+    def _grid(self):
+        return grid(self.sampler.images(), self.sampler.labels, _GRID_COLUMNS)
+
+    def _save(self) -> None:
+        state = self.iteration.state()
+        for name, tensor in state.items():
+            if not np.isfinite(tensor).all():
+                raise TrainingError(
+                    f"training diverged: {name} is not finite after iteration {self.done}; {self._last_good()}"
+                )
+        try:
+            save(self.run.checkpoint_path, Checkpoint(state, self.done, self.config))
+        except OSError as error:
+            raise TrainingError(
+                f"{self.run.checkpoint_path}: cannot be saved: {error.strerror}; {self._last_good()}"
+            ) from None
+        self.saved = self.done
+
+    def _last_good(self) -> str:
+        if self.saved == 0:
+            return "no checkpoint had been saved"
+        return f"the checkpoint of iteration {self.saved} stands"
+
+
+def _say_what_starts(progress: Progress, run: Run, backend: Backend, dataset: Dataset) -> None:
+    progress.say(f"{summary('generator')}\n\n{summary('discriminator')}\n")
+    progress.say(f"data        {len(dataset):,} images, {run.config.data or 'embedded MNIST'}")
+    progress.say(f"device      {backend.name}: {backend.description}")
+    progress.say(f"seed        {run.config.seed}")
+    resumed = "" if run.start is None else f", from iteration {run.start.iteration:,}"
+    progress.say(f"run folder  {run.folder}{resumed}\n")
