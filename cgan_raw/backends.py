@@ -15,7 +15,7 @@ import numpy as np
 from .errors import InputError
 from .kernels import registry
 
-_ALIGNMENT = 64  # bytes: a cache line, and the widest SIMD register
+_ALIGNMENT = 128  # bytes: that of parameters in their flat buffer (models.py); a cache line needs 64
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,193 @@
+"""The iteration in PyTorch, eager, on the CPU, in its best form.
+
+That is: plain functions on tensors (no module call to dispatch), dense layers as one ``addmm``, Adam fused over
+all tensors of a network, gradients set to None, no graph for the sampled fakes, D frozen in the generator's
+step so that no weight gradient of it is computed, the data set in memory as uint8, losses read once a call, and
+all dropout masks of an iteration from one call of ``rand`` (on the CPU ``dropout`` takes several times as
+long).
+
+Two constants are not where PyTorch keeps them:
+
+Adam's eps.  PyTorch computes  lr / (1 - b1^t) * m / (sqrt(v) / c + eps)  with  c = sqrt(1 - b2^t).  Pulling
+1 / c out of the denominator gives Keras's form with  eps_hat = c eps,  so eps is set to eps_hat / c before each
+step.  This is exact and costs one Python division.
+
+The moving variance.  ``batch_norm`` moves it by the unbiased variance, B / (B - 1) times the biased one.  The
+update is linear, so what is kept here is B / (B - 1) times our moving variance, from the start; the inference
+pass scales it back.  That pass is the only reader.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as fn
+
+from cgan_raw.config import (
+    ADAM_BETA2,
+    ADAM_EPS,
+    BATCHNORM_EPS,
+    BATCHNORM_MOMENTUM,
+    CLASSES,
+    DISCRIMINATOR_WIDTHS,
+    DROPOUT_RATE,
+    GENERATOR_WIDTHS,
+    LATENT,
+    LEAKY_SLOPE,
+    TrainConfig,
+)
+from cgan_raw.data import Dataset
+
+from . import Draws, reported
+
+_REAL, _FAKE, _GENERATOR_STEP = range(3)
+
+
+class Generator:
+    """z (B, 100) and labels (B,) -> images (B, 784).  Trained tensors are in ``values``, by our names."""
+
+    def __init__(self, initial: dict[str, np.ndarray], rows: int):
+        tensors = {name: torch.tensor(array) for name, array in initial.items()}
+        self.biased = (rows - 1) / rows  # what makes our moving variance of PyTorch's
+        self.moving = {name: t for name, t in tensors.items() if ".moving_" in name}
+        for i in range(len(GENERATOR_WIDTHS)):
+            self.moving[f"batchnorm{i}.moving_variance"] /= self.biased
+        self.values = {name: t.requires_grad_() for name, t in tensors.items() if name not in self.moving}
+
+    def __call__(self, z: Tensor, labels: Tensor, training: bool) -> Tensor:
+        v = self.values
+        x = z * fn.embedding(labels, v["embedding.weight"])
+        for i in range(len(GENERATOR_WIDTHS)):
+            x = fn.leaky_relu(_dense(v, i, x), LEAKY_SLOPE)
+            x = self._batchnorm(f"batchnorm{i}", x, training)
+        return torch.tanh(_dense(v, len(GENERATOR_WIDTHS), x))
+
+    def _batchnorm(self, name: str, x: Tensor, training: bool) -> Tensor:
+        mean, variance = self.moving[f"{name}.moving_mean"], self.moving[f"{name}.moving_variance"]
+        return fn.batch_norm(
+            x,
+            mean,
+            variance if training else variance * self.biased,
+            self.values[f"{name}.gamma"],
+            self.values[f"{name}.beta"],
+            training,
+            1 - BATCHNORM_MOMENTUM,
+            BATCHNORM_EPS,
+        )
+
+
+class Discriminator:
+    """Images (B, 784) and labels (B,) -> logits (B, 1), with dropout."""
+
+    def __init__(self, initial: dict[str, np.ndarray]):
+        self.values = {name: torch.tensor(array, requires_grad=True) for name, array in initial.items()}
+
+    def __call__(self, x: Tensor, labels: Tensor, kept: Tensor) -> Tensor:
+        """``kept`` (2, B, 512) bool are the masks of the two dropout layers."""
+        v = self.values
+        x = fn.leaky_relu(_dense(v, 0, x * fn.embedding(labels, v["embedding.weight"])), LEAKY_SLOPE)
+        for i in (1, 2):
+            x = fn.leaky_relu(_dense(v, i, x), LEAKY_SLOPE)
+            x = x * (kept[i - 1] * (1 / (1 - DROPOUT_RATE)))
+        return _dense(v, 3, x)
+
+    def freeze(self, frozen: bool) -> None:
+        for value in self.values.values():
+            value.requires_grad_(not frozen)
+
+
+def _dense(values: dict[str, Tensor], i: int, x: Tensor) -> Tensor:
+    return torch.addmm(values[f"dense{i}.bias"], x, values[f"dense{i}.weight"])
+
+
+class Adam:
+    """Fused Adam with Keras's "epsilon hat"."""
+
+    def __init__(self, values: dict[str, Tensor], config: TrainConfig):
+        betas = (config.beta1, ADAM_BETA2)
+        self.optimiser = torch.optim.Adam(values.values(), config.learning_rate, betas, fused=True)
+        self.t = 0
+
+    def step(self, loss: Tensor) -> None:
+        """The gradients of ``loss``, one update, and the gradients gone again."""
+        loss.backward()
+        self.t += 1
+        self.optimiser.param_groups[0]["eps"] = ADAM_EPS / math.sqrt(1 - ADAM_BETA2**self.t)
+        self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+
+
+def draw(rows: int, size: int) -> Draws:
+    """One iteration's draws, by PyTorch's generator; ``size`` is that of the data set."""
+    return Draws(
+        torch.randint(size, (rows,)),
+        torch.randn(rows, LATENT),
+        torch.randint(CLASSES, (rows,)),
+        torch.rand(3, 2, rows, DISCRIMINATOR_WIDTHS[-1]) >= DROPOUT_RATE,
+    )
+
+
+class Peer:
+    """See :mod:`bench.peers`.  PyTorch gets a thread for each core."""
+
+    def __init__(self, config: TrainConfig, dataset: Dataset, initial: dict[str, dict[str, np.ndarray]]):
+        torch.set_num_threads(os.cpu_count() or 1)
+        self.rows = config.batch_size
+        self.images = torch.tensor(dataset.images)
+        self.labels = torch.tensor(dataset.labels, dtype=torch.int64)
+        self.generator = Generator(initial["generator"], self.rows)
+        self.discriminator = Discriminator(initial["discriminator"])
+        self.generator_adam = Adam(self.generator.values, config)
+        self.discriminator_adam = Adam(self.discriminator.values, config)
+
+    @property
+    def iteration(self) -> int:
+        return self.generator_adam.t
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        moving = dict(self.generator.moving)
+        for name in moving:
+            if name.endswith(".moving_variance"):
+                moving[name] = moving[name] * self.generator.biased
+        networks = {"generator": self.generator.values | moving, "discriminator": self.discriminator.values}
+        return {
+            f"{n}.{name}": t.detach().numpy() for n, tensors in networks.items() for name, t in tensors.items()
+        }
+
+    def run(self, iterations: int, draws: Draws | None = None) -> np.ndarray:
+        recorded = []
+        for i in range(iterations):
+            if draws is None:
+                recorded += self._iterate(draw(self.rows, len(self.images)))
+            else:
+                recorded += self._iterate(Draws(*(torch.from_numpy(stacked[i]) for stacked in draws)))
+        return reported(torch.stack(recorded).reshape(iterations, -1).numpy())
+
+    def _iterate(self, draws: Draws) -> list[Tensor]:
+        """One iteration; loss and accuracy of its three phases."""
+        y, wanted = self.labels[draws.indices], draws.wanted
+        x = (self.images[draws.indices].float() - 127.5) / 127.5
+        with torch.no_grad():
+            fake = self.generator(draws.z, y, training=False)
+
+        real_logits = self.discriminator(x, y, draws.kept[_REAL])
+        real_loss = fn.softplus(-real_logits).mean()  # cross-entropy with target 1
+        self.discriminator_adam.step(real_loss)
+
+        fake_logits = self.discriminator(fake, y, draws.kept[_FAKE])
+        fake_loss = fn.softplus(fake_logits).mean()  # target 0
+        self.discriminator_adam.step(fake_loss)
+
+        self.discriminator.freeze(True)
+        fake = self.generator(draws.z, wanted, training=True)
+        logits = self.discriminator(fake, wanted, draws.kept[_GENERATOR_STEP])
+        loss = fn.softplus(-logits).mean()
+        self.generator_adam.step(loss)
+        self.discriminator.freeze(False)
+
+        pairs = ((real_loss, real_logits > 0), (fake_loss, fake_logits <= 0), (loss, logits > 0))
+        return [t for loss, right in pairs for t in (loss.detach(), right.float().mean())]

@@ -1,0 +1,12 @@
+"""What ``pytest`` collects: tests, and no benchmark; with ``--benchmark-only``, benchmarks and no test."""
+
+from pathlib import Path
+
+_HERE = Path(__file__).parent
+
+
+def pytest_ignore_collect(collection_path, config):
+    """True leaves a path out; None leaves the decision to others."""
+    # Without pytest-benchmark the option does not exist.
+    left_out = "tests" if config.getoption("benchmark_only", False) else "bench"
+    return True if collection_path.is_relative_to(_HERE / left_out) else None

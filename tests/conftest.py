@@ -1,0 +1,21 @@
+"""What all tests share: hypothesis draws the same examples on every run and gives none of them a deadline.
+
+A failing example is reported as drawn: a comparison names the wrong element, and shrinking takes minutes.
+BLAS has one thread: idle ones spin, which makes tests ten times slower where something else uses the cores.
+"""
+
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when NumPy is first imported
+
+from hypothesis import Phase, settings
+
+settings.register_profile(
+    "repeatable",
+    derandomize=True,
+    deadline=None,
+    database=None,
+    print_blob=False,
+    phases=(Phase.explicit, Phase.generate),
+)
+settings.load_profile("repeatable")

@@ -1,0 +1,31 @@
+"""Every kernel of every op against the float64 reference at awkward sizes and at drawn sizes."""
+
+import numpy as np
+import pytest
+from cases import awkward_sizes, each_kernel
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cgan_raw.testing import assert_matches_reference, make_arguments
+
+
+def check(case, sizes, seed, real):
+    arguments = make_arguments(case.op, sizes, np.random.default_rng(seed), real)
+    assert_matches_reference(case.op, case.function, arguments, case.device)
+
+
+@each_kernel
+def test_at_awkward_sizes(case):
+    for seed, sizes in enumerate(awkward_sizes(case.op)):
+        check(case, sizes, seed, np.float32)
+
+
+@each_kernel
+@pytest.mark.parametrize("real", [np.float32, np.float64], ids=["float32", "float64"])
+def test_at_drawn_sizes(case, real):
+    @settings(max_examples=25)
+    @given(st.fixed_dictionaries({d: st.integers(1, 140) for d in case.op.dims}), st.integers(0, 2**32))
+    def draw(sizes, seed):
+        check(case, sizes, seed, real)
+
+    draw()

@@ -1,0 +1,123 @@
+"""The registry keeps its word: every implementation is there, with the arguments its op's signature names."""
+
+import importlib
+import inspect
+import re
+
+import numpy as np
+import pytest
+from cases import CASES, DEVICES, each_case
+from cgan_raw.kernels.registry import FOLDERS, Kernel, Op, ops
+
+from cgan_raw.testing import make_arguments
+
+each_op = pytest.mark.parametrize("op", ops().values(), ids=ops())
+
+
+@each_case
+def test_parameters_are_the_signature(case):
+    function = getattr(case.function, "py_func", case.function)  # what a Numba dispatcher wraps
+    assert tuple(inspect.signature(function).parameters) == tuple(a.name for a in case.op.arguments)
+
+
+def test_every_backend_has_a_device():
+    assert {case.kernel.backend for case in CASES} <= set(DEVICES)
+
+
+@each_op
+def test_op_runs_on_the_cpu_and_lists_nothing_twice(op):
+    assert Kernel("cpu") in op.kernels
+    assert len(set(op.kernels)) == len(op.kernels)
+
+
+@each_op
+def test_every_kernel_of_a_module_is_listed(op):
+    """A version that is written but not listed would never be tested."""
+    for backend in {kernel.backend for kernel in op.kernels}:
+        functions = vars(importlib.import_module(f"{op.package}.{backend}"))
+        longer = [name for name in ops() if name.startswith(op.name) and name != op.name]
+        found = {n for n in functions if n.startswith(op.name) and not any(n.startswith(m) for m in longer)}
+        listed = [k.version for k in op.kernels if k.backend == backend]
+        assert found == {op.name if version is None else f"{op.name}_{version}" for version in listed}
+
+
+@each_op
+def test_signature_names_destinations_then_inputs_then_scalars(op):
+    order = [(a.role == "in", a.dims is None) for a in op.arguments]
+    assert order == sorted(order)
+    assert not order[0][0], "the first argument is a destination"
+    assert len({a.name for a in op.arguments}) == len(order)
+
+
+@each_op
+def test_costs_evaluate(op):
+    """FLOPs and bytes are whole numbers that grow with each size, or do not depend on it."""
+    sizes = dict.fromkeys(op.dims, 3)
+    for cost in (op.flops, op.bytes):
+        assert isinstance(cost(**sizes), int)
+        assert cost(**sizes) >= 0
+        for dim in op.dims:
+            assert cost(**sizes | {dim: 4}) >= cost(**sizes)
+    assert op.bytes(**sizes) > 0
+
+
+@each_op
+def test_backward_follows_from_names(op):
+    """Each argument of a backward op is one of the forward op's, or the gradient of one."""
+    known = {a.name: a for a in op.arguments}
+    for name in op.backward:
+        for argument in ops()[name].arguments:
+            source = argument.name if argument.name in known else argument.name.removeprefix("d")
+            assert known[source].dims == argument.dims
+            assert known[source].dtype == argument.dtype
+
+
+def test_every_backward_op_is_checked():
+    backward = {name for name in ops() if "_backward" in name}
+    assert backward == {name for op in ops().values() for name in op.backward}
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_reference_numbers_its_equations(folder):
+    """(1), (2), ... without a gap in the docstring, and the code cites no other."""
+    module = importlib.import_module(f"cgan_raw.kernels.{folder}.reference")
+    numbers = [int(n) for n in re.findall(r"^ +\((\d+)\)  ", module.__doc__, re.MULTILINE)]
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert numbers
+    code = inspect.getsource(module).replace(module.__doc__, "")
+    cited = {int(n) for n in re.findall(r"# \((\d+)\)|by \((\d+)\)", code) for n in n if n}
+    assert cited <= set(numbers)
+
+
+# make_arguments ---------------------------------------------------------------------------------------------
+
+
+@each_op
+def test_arguments_are_valid(op):
+    sizes = {d: 6 + i for i, d in enumerate(op.dims)}
+    arguments = make_arguments(op, sizes, np.random.default_rng(0), np.float32)
+    assert list(arguments) == [a.name for a in op.arguments]
+    for argument in op.arguments:
+        value = arguments[argument.name]
+        if argument.dims is None:
+            assert np.isscalar(value)
+            assert argument.dtype != "real" or value == float(np.float32(value))
+            continue
+        assert value.shape == argument.shape(sizes)
+        assert value.dtype == (np.float32 if argument.dtype == "real" else argument.dtype)
+        if value.dtype.kind == "f":
+            assert np.isnan(value).all() if argument.role == "out" else np.isfinite(value).all()
+
+
+def test_a_scalar_without_a_rule_is_refused():
+    op = Op("", "op", "y(n) <- unheard_of", lambda n: 0)
+    with pytest.raises(ValueError, match="unheard_of"):
+        make_arguments(op, {"n": 3}, np.random.default_rng(0))
+
+
+def test_given_arguments_must_fit():
+    op, rng = ops()["dense_backward_bias"], np.random.default_rng(0)
+    with pytest.raises(ValueError, match="takes no dz"):
+        make_arguments(op, {"M": 2, "N": 3}, rng, dz=1)
+    with pytest.raises(ValueError, match=r"dy .* is \(2, 3\)"):
+        make_arguments(op, {"M": 2, "N": 3}, rng, dy=np.zeros((3, 2)))
