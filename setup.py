@@ -15,5 +15,8 @@ setup(
     version=version,
     packages=[*find_packages(include=["cgan_raw", "cgan_raw.*"]), *kernels],
     package_dir={"cgan_raw.kernels": "kernels"},
-    package_data={"cgan_raw.data": ["mnist/*"], "cgan_raw.kernels": ["*.md", "*.cuh", "**/*.cu", "**/*.h"]},
+    package_data={
+        "cgan_raw.data": ["mnist/*"],
+        "cgan_raw.kernels": ["*.md", "*.cuh", "**/*.cu", "**/*.h", "**/*.cpp"],
+    },
 )

@@ -42,10 +42,10 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         "seed": str(checkpoint.config.seed),
         "config": json.dumps(checkpoint.config.asdict()),
     }
-    payload = safetensors.numpy.save(checkpoint.tensors)
-    metadata["sha256"] = _sha256(_payload(payload))
+    content = safetensors.numpy.save(checkpoint.tensors)
+    metadata["sha256"] = _sha256(_payload(content))
     metadata["sha256_metadata"] = _sha256_of_metadata(metadata)
-    write_atomically(path, safetensors.numpy.save(checkpoint.tensors, metadata))
+    write_atomically(path, _with_metadata(content, metadata))
 
 
 def load(path: Path) -> Checkpoint:
@@ -57,7 +57,7 @@ def load(path: Path) -> Checkpoint:
     """
     try:
         content = path.read_bytes()
-        metadata = _metadata(content)
+        metadata = dict(_header(content).get("__metadata__", {}))
         tensors = safetensors.numpy.load(content)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
@@ -68,10 +68,12 @@ def load(path: Path) -> Checkpoint:
     if _sha256(_payload(content)) != metadata["sha256"]:
         raise InputError(f"{path}: damaged: its tensors do not have the digest that it states")
     try:
-        config = TrainConfig(**json.loads(metadata["config"]))
+        iteration, config = int(metadata["iteration"]), TrainConfig(**json.loads(metadata["config"]))
     except (TypeError, ValueError) as error:
-        raise InputError(f"{path}: its config cannot be used: {_first_line(error)}") from None
-    return Checkpoint(tensors, int(metadata["iteration"]), config)
+        raise InputError(f"{path}: its metadata cannot be used: {_first_line(error)}") from None
+    if iteration < 0 or metadata["seed"] != str(config.seed):
+        raise InputError(f"{path}: its metadata cannot be those of a run")
+    return Checkpoint(tensors, iteration, config)
 
 
 def _check_metadata(path: Path, metadata: dict[str, str]) -> None:
@@ -88,7 +90,7 @@ def _check_tensors(path: Path, tensors: dict[str, np.ndarray]) -> None:
         raise InputError(f"{path}: has no tensor {name}")
     for name, tensor in tensors.items():
         if name not in expected:
-            raise InputError(f"{path}: has a tensor {name} that no network knows")
+            raise InputError(f"{path}: has a tensor {name!r} that no network knows")
         if tensor.dtype != np.float32 or tensor.shape != expected[name]:
             raise InputError(
                 f"{path}: {name} is {tensor.dtype} {tensor.shape}, expected float32 {expected[name]}"
@@ -97,10 +99,16 @@ def _check_tensors(path: Path, tensors: dict[str, np.ndarray]) -> None:
             raise InputError(f"{path}: {name} has values that are not finite")
 
 
-def _metadata(content: bytes) -> dict[str, str]:
-    """The strings in a safetensors header; the library reads them from files only."""
-    header = json.loads(content[8 : 8 + _header_length(content)])
-    return dict(header.get("__metadata__", {}))
+def _with_metadata(content: bytes, metadata: dict[str, str]) -> bytes:
+    """A safetensors file with metadata in their order; the library would write them in a random one."""
+    header = json.dumps({"__metadata__": metadata} | _header(content)).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + _payload(content)
+
+
+def _header(content: bytes) -> dict:
+    """The JSON object at the start; the library gives its metadata for files only."""
+    return json.loads(content[8 : 8 + _header_length(content)])
 
 
 def _payload(content: bytes) -> memoryview:

@@ -6,14 +6,17 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from .errors import InputError, TrainingError
+from .errors import InputError, TrainingError, explain
 
 DEVICES = ("auto", "cpu", "gpu")
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--device", choices=DEVICES, default="auto", help="where to compute; auto: a GPU if one can be used"
+        "--device",
+        choices=DEVICES,
+        default="auto",
+        help="where to compute; auto: a GPU if one can be used (default: %(default)s)",
     )
 
 
@@ -25,8 +28,10 @@ def run(main: Callable[[], int]) -> int:
         return _fail(error, 2)
     except TrainingError as error:
         return _fail(error, 1)
+    except MemoryError as error:
+        return _fail(f"not enough memory: {error}", 1)
     except OSError as error:
-        return _fail(f"{error.filename}: {error.strerror}", 1)
+        return _fail(explain(error), 1)
     except KeyboardInterrupt:
         return 130
 

@@ -50,7 +50,8 @@ class TrainConfig:
     checkpoint_every: int = 1_000  # a second or two of training lost at most
 
     def __post_init__(self) -> None:
-        for name in ("iterations", "batch_size", "log_every", "sample_every", "checkpoint_every"):
+        _require(1 <= self.batch_size <= 2**20, "batch_size", self.batch_size, "from 1 to 2^20")
+        for name in ("iterations", "log_every", "sample_every", "checkpoint_every"):
             _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         _require(0 <= self.seed < 2**64, "seed", self.seed, "from 0 to 2^64 - 1")
         _require(0 < self.learning_rate < math.inf, "learning_rate", self.learning_rate, "positive and finite")

@@ -1,4 +1,4 @@
-"""The two ways in which a command ends early that are not defects of the program."""
+"""The ways in which a command ends early that are not defects of the program."""
 
 
 class InputError(ValueError):
@@ -8,3 +8,8 @@ class InputError(ValueError):
 class TrainingError(RuntimeError):
     """Training cannot go on: it diverged, or its results cannot be saved.  One line; the command exits with
     1."""
+
+
+def explain(error: OSError) -> str:
+    """Which file, and what is wrong with it, in one line; what has no name is the terminal or a pipe."""
+    return f"{error.filename or 'standard output'}: {error.strerror}"

@@ -5,13 +5,18 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import __version__, checkpoint
 from .config import TrainConfig
 from .errors import InputError
-from .files import remove_partial_files, write_atomically
+from .files import append, remove_partial_files, write_atomically
+
+#: What a line of metrics.jsonl has.
+METRICS = {"iteration", "d_loss", "d_accuracy", "g_loss", "images_per_second", "seconds"}
 
 
 @dataclass
@@ -52,21 +57,18 @@ class Run:
         ------
         InputError : the folder cannot be made or written.
         """
-        try:
+        with _usable(self.folder):
             (self.folder / "samples").mkdir(parents=True, exist_ok=True)
             remove_partial_files(self.folder)
             remove_partial_files(self.folder / "samples")
             settings = {"version": __version__, "device": device, **self.config.asdict()}
             write_atomically(self.folder / "config.json", (json.dumps(settings, indent=2) + "\n").encode())
             write_atomically(self.metrics_path, "".join(map(_line, self.metrics)).encode())
-        except OSError as error:
-            raise InputError(f"{self.folder}: cannot be used as a run folder: {error.strerror}") from None
 
     def add_metrics(self, line: dict) -> None:
-        """Append one line to metrics.jsonl in one write."""
+        """Append one line to metrics.jsonl.  Raises OSError."""
         self.metrics.append(line)
-        with self.metrics_path.open("ab", buffering=0) as file:
-            file.write(_line(line).encode())
+        append(self.metrics_path, _line(line).encode())
 
 
 def create(folder: Path | None, config: TrainConfig) -> Run:
@@ -74,15 +76,20 @@ def create(folder: Path | None, config: TrainConfig) -> Run:
 
     Raises
     ------
-    InputError : a run lies there already.
+    InputError : a run lies there already, or the folder cannot be looked into.
     """
     if folder is None:
         folder = Path("runs") / time.strftime("%Y%m%d-%H%M%S")
-    if config.data is not None:
-        config = dataclasses.replace(config, data=str(Path(config.data).resolve()))
     run = Run(folder, config)
-    if any(path.exists() for path in (folder / "config.json", run.metrics_path, run.checkpoint_path)):
-        raise InputError(f"{folder}: holds a run already; go on with --resume {folder}, or give another --out")
+    with _usable(folder):
+        if run.checkpoint_path.exists():
+            raise InputError(
+                f"{folder}: holds a run already; go on with --resume {folder}, or give another --out"
+            )
+        if (folder / "config.json").exists() or run.metrics_path.exists():
+            raise InputError(
+                f"{folder}: holds a run that ended before its first checkpoint; give another --out"
+            )
     return run
 
 
@@ -106,16 +113,25 @@ def reopen(folder: Path, given: dict, may_change: set[str]) -> Run:
     return run
 
 
+@contextmanager
+def _usable(folder: Path) -> Iterator[None]:
+    """Whatever the system refuses inside is the fault of the folder that was given."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be used as a run folder: {error.strerror}") from None
+
+
 def _read_metrics(path: Path, iteration: int) -> list[dict]:
-    """The whole lines up to an iteration; a last one that was cut short is dropped."""
+    """The lines up to an iteration; one that was cut short or damaged is dropped."""
     metrics = []
-    content = path.read_text(encoding="utf-8") if path.exists() else ""
+    content = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
     for text in content.splitlines():
         try:
             line = json.loads(text)
-            if line["iteration"] <= iteration:
+            if line.keys() == METRICS and line["iteration"] <= iteration:
                 metrics.append(line)
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, AttributeError):
             continue
     return metrics
 

@@ -24,7 +24,14 @@ _HELP = {
     "sample_every": "iterations between two grids of samples",
     "checkpoint_every": "iterations between two checkpoints",
 }
-_TYPES = {"learning_rate": float, "beta1": float, "data": str}
+
+
+def _absolute(folder: str) -> str:
+    """A run can be resumed from anywhere."""
+    return str(Path(folder).resolve())
+
+
+_TYPES = {"learning_rate": float, "beta1": float, "data": _absolute}
 
 
 def parser() -> argparse.ArgumentParser:

@@ -11,7 +11,7 @@ from .backends import Backend, make_backend
 from .checkpoint import Checkpoint, save
 from .config import CLASSES
 from .data import Dataset, load_training
-from .errors import TrainingError
+from .errors import TrainingError, explain
 from .images import grid, save_film, save_loss_plot, save_png
 from .iteration import Iteration
 from .models import summary
@@ -30,7 +30,7 @@ def train(run: Run, device: str, quiet: bool) -> int:
     Raises
     ------
     InputError : the device, the data or the folder cannot be used.
-    TrainingError : a loss is no number any more, or a checkpoint cannot be saved; the last good one stands.
+    TrainingError : a loss is no number any more, or a file cannot be written; the last good checkpoint stands.
     """
     backend = make_backend(device)
     dataset = load_training(run.config.data)
@@ -39,8 +39,11 @@ def train(run: Run, device: str, quiet: bool) -> int:
     with Progress(done, run.config.iterations, run.config.batch_size, quiet) as progress, StopSignals() as stop:
         _say_what_starts(progress, run, backend, dataset)
         trainer = Trainer(run, backend, dataset, progress)
-        trainer.train(stop)
-        trainer.finish(stop)
+        try:
+            trainer.train(stop)
+            trainer.finish(stop)
+        except OSError as error:
+            raise TrainingError(f"{explain(error)}; {trainer.last_good()}") from None
     return stop.exit_code
 
 
@@ -82,11 +85,12 @@ class Trainer:
         if run.start is not None:
             self.iteration.restore(run.start.tensors, run.start.iteration)
             self.done = self.checked = run.start.iteration
-        self.saved = self.done
+        self.saved = None if run.start is None else self.done
         self.seconds_before = run.metrics[-1]["seconds"] if run.metrics else 0.0
         self.started = self.logged_at = time.perf_counter()
         self.logged = self.done
 
+    @np.errstate(over="ignore", invalid="ignore")  # _check_losses and _save see what these lead to
     def train(self, stop: StopSignals) -> None:
         """Iterate to the end or to a signal, and stop wherever something is due."""
         while self.done < self.config.iterations and stop.received is None:
@@ -98,7 +102,7 @@ class Trainer:
 
     def finish(self, stop: StopSignals) -> None:
         """Save what the end of a run leaves behind, and say where it lies."""
-        if self.saved < self.done:
+        if self.saved != self.done:
             self._save()
         samples = [
             (f"iteration {number:,}", path) for number, path in self.run.sample_paths() if number <= self.done
@@ -137,7 +141,7 @@ class Trainer:
         if bad.size:
             where = self.checked + 1 + bad[0]
             raise TrainingError(
-                f"training diverged: a loss of iteration {where} is not finite; {self._last_good()}"
+                f"training diverged: a loss of iteration {where} is not finite; {self.last_good()}"
             )
         self.checked = self.done
         return losses[-1]
@@ -163,19 +167,15 @@ class Trainer:
         for name, tensor in state.items():
             if not np.isfinite(tensor).all():
                 raise TrainingError(
-                    f"training diverged: {name} is not finite after iteration {self.done}; {self._last_good()}"
+                    f"training diverged: {name} is not finite after iteration {self.done}; {self.last_good()}"
                 )
-        try:
-            save(self.run.checkpoint_path, Checkpoint(state, self.done, self.config))
-        except OSError as error:
-            raise TrainingError(
-                f"{self.run.checkpoint_path}: cannot be saved: {error.strerror}; {self._last_good()}"
-            ) from None
+        save(self.run.checkpoint_path, Checkpoint(state, self.done, self.config))
         self.saved = self.done
 
-    def _last_good(self) -> str:
-        if self.saved == 0:
-            return "no checkpoint had been saved"
+    def last_good(self) -> str:
+        """What is left to go on from."""
+        if self.saved is None or not self.run.checkpoint_path.exists():
+            return "there is no checkpoint"
         return f"the checkpoint of iteration {self.saved} stands"
 
 

@@ -1,0 +1,31 @@
+"""Fixtures of these tests: a small data set, and a short run on it that tests may read but not change."""
+
+import pytest
+from commands import call, idx, random_data, write_data
+
+from cgan_raw import train
+
+#: Flags that make a run quick; the networks are always the real ones.
+SMALL = ("--device", "cpu", "--batch-size", 4)
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory):
+    """A folder with 64 pictures of noise and their labels."""
+    return write_data(tmp_path_factory.mktemp("data"), *map(idx, random_data(64)))
+
+
+@pytest.fixture(scope="session")
+def small(data):
+    """The flags of a quick run."""
+    return (*SMALL, "--data", data)
+
+
+@pytest.fixture(scope="session")
+def finished(small, tmp_path_factory):
+    """A run of 60 iterations that has ended: (folder, outcome of the command)."""
+    folder = tmp_path_factory.mktemp("runs") / "finished"
+    every = ("--log-every", 5, "--sample-every", 20, "--checkpoint-every", 20)
+    result = call(train.main, *small, "--iterations", 60, *every, "--seed", 7, "--out", folder)
+    assert result.code == 0, result
+    return folder, result

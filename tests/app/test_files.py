@@ -1,0 +1,139 @@
+"""Files are written whole or not at all, whatever fails and at whatever step."""
+
+import errno
+import os
+import resource
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import pytest
+from commands import ENVIRONMENT, PATIENCE, leftovers
+
+from cgan_raw import files
+from cgan_raw.files import remove_partial_files, write_atomically
+
+OLD, NEW = b"old" * 1000, b"new" * 100_000
+
+#: What write_atomically calls before the new file is in place, in order; "write" fails half way.
+STEPS = ("mkstemp", "write", "fsync", "chmod", "replace")
+
+
+@contextmanager
+def largest_file(size: int):
+    """Inside, a file that grows beyond ``size`` bytes fails as on a full disk, but with EFBIG."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@contextmanager
+def failing(step: str, error: BaseException):
+    """Inside, a step of write_atomically raises."""
+
+    def fail(*_, **__):
+        raise error
+
+    if step == "write":
+        with largest_file(len(NEW) // 2):
+            yield
+    else:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(files.tempfile if step == "mkstemp" else files.os, step, fail)
+            yield
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("existed", [True, False])
+def test_failure_leaves_the_old_file_and_nothing_else(step, existed, tmp_path):
+    path = tmp_path / "file"
+    if existed:
+        path.write_bytes(OLD)
+    full = OSError(errno.ENOSPC, "No space left on device")
+    with failing(step, full), pytest.raises(OSError, match=r"No space left|too large") as caught:
+        write_atomically(path, NEW)
+    assert caught.value.filename == str(path)
+    assert [p.name for p in tmp_path.iterdir()] == ["file"] * existed
+    assert not existed or path.read_bytes() == OLD
+
+
+@pytest.mark.parametrize("step", STEPS[2:])
+def test_interrupt_leaves_the_old_file_and_nothing_else(step, tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(OLD)
+    with failing(step, KeyboardInterrupt()), pytest.raises(KeyboardInterrupt):
+        write_atomically(path, NEW)
+    assert list(tmp_path.iterdir()) == [path]
+    assert path.read_bytes() == OLD
+
+
+#: A process that kills itself at a step; sys.argv is the step, the file, the new file's length.
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from cgan_raw import files
+step, path, length = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+setattr(files.os, step, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+files.write_atomically(path, bytes(length))
+"""
+
+
+@pytest.mark.parametrize("step", ["fdopen", "fsync", "chmod", "replace", "_exit"])
+def test_kill_leaves_the_old_file_or_the_new(step, tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(OLD)
+    command = [sys.executable, "-c", KILLED, step, str(path), str(len(NEW))]
+    code = subprocess.run(command, env=ENVIRONMENT, timeout=PATIENCE).returncode
+    if step == "_exit":  # never reached: the new file is there
+        assert (code, path.read_bytes()) == (0, bytes(len(NEW)))
+    else:
+        assert (code, path.read_bytes()) == (-signal.SIGKILL, OLD)
+        assert len(leftovers(tmp_path)) == 1
+    remove_partial_files(tmp_path)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_other_hidden_files_are_not_removed(tmp_path):
+    (tmp_path / ".hidden").touch()
+    remove_partial_files(tmp_path)
+    assert leftovers(tmp_path)
+
+
+def test_missing_folder_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught:
+        write_atomically(tmp_path / "gone" / "file", NEW)
+    assert caught.value.filename == str(tmp_path / "gone" / "file")
+
+
+def test_folder_in_the_way_is_named_and_kept(tmp_path):
+    path = tmp_path / "file"
+    (path / "inside").mkdir(parents=True)
+    with pytest.raises(IsADirectoryError) as caught:
+        write_atomically(path, NEW)
+    assert caught.value.filename == str(path)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_content_reaches_the_disk_before_the_name_and_the_name_after_it(tmp_path, monkeypatch):
+    calls = []
+    for name in ("fsync", "replace"):
+        real = getattr(os, name)
+        monkeypatch.setattr(files.os, name, lambda *a, real=real, name=name: (calls.append(name), real(*a)))
+    write_atomically(tmp_path / "file", NEW)
+    assert calls == ["fsync", "replace", "fsync"]
+    assert (tmp_path / "file").read_bytes() == NEW
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+def test_new_file_has_the_permissions_of_any_new_file(umask, tmp_path):
+    before = os.umask(umask)
+    try:
+        write_atomically(tmp_path / "file", NEW)
+        assert os.umask(umask) == umask
+    finally:
+        os.umask(before)
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o666 & ~umask
