@@ -1,0 +1,167 @@
+"""How the CUDA C++ of an op is loaded and launched, whoever runs it.
+
+A :class:`Module` is one ``.cu`` file; its executor compiles and runs it.  An executor has ``array_type``,
+the class of the arrays it takes, and ``load(source, kernels, real)``, which returns something with
+``launch(name, grid, block, arguments, shared, cooperative)``.
+
+Neither CuPy nor ctypes casts a scalar, and neither looks at an array's dtype: a Python float given for a
+``float`` arrives as another number, silently.  So the C declaration in the source decides, for every executor.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+COMMON = Path(__file__).with_name("common.cuh")
+
+#: The scalar types that a kernel's declaration may name, beside ``real``.
+_DTYPES = {
+    "float": np.dtype(np.float32),
+    "double": np.dtype(np.float64),
+    "unsigned char": np.dtype(np.uint8),
+    "int": np.dtype(np.int32),
+    "unsigned": np.dtype(np.uint32),
+    "unsigned int": np.dtype(np.uint32),
+    "long long": np.dtype(np.int64),
+    "unsigned long long": np.dtype(np.uint64),
+}
+_BOUNDS = r"(?:__launch_bounds__\s*\([^)]*\)\s*)?"
+_KERNEL = re.compile(rf'extern\s+"C"\s+__global__\s+{_BOUNDS}void\s+{_BOUNDS}(\w+)\s*\(([^)]*)\)')
+_COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
+_PARAMETER = re.compile(r"(?P<const>const\s+)?(?P<type>\w+(?:\s+\w+)*?)\s*(?P<pointer>\*?)\s*(?P<name>\w+)")
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a kernel: an array if ``pointer``, else a scalar; a ``const`` array is only read."""
+
+    name: str
+    dtype: np.dtype
+    pointer: bool
+    const: bool
+
+
+class Module:
+    """The kernels of one ``.cu`` file, compiled.
+
+    Parameters
+    ----------
+    cu_path : the file; ``common.cuh`` is put before it.
+    executor : who compiles and runs the kernels.
+    real : ``"float"`` or ``"double"``, what the kernels' scalar type ``real`` stands for.
+
+    Raises
+    ------
+    TypeError : a kernel is declared with a type that is not one of ``_DTYPES``.
+    """
+
+    def __init__(self, cu_path: Path | str, executor, real: str = "float"):
+        source = module_source(cu_path)
+        self.parameters = kernel_parameters(source, real)
+        self._array_type = executor.array_type
+        self._loaded = executor.load(source, tuple(self.parameters), real)
+
+    def launch(
+        self,
+        name: str,
+        grid: int | Sequence[int],
+        block: int | Sequence[int],
+        arguments: Sequence[Any],
+        shared: int = 0,
+        cooperative: bool = False,
+    ) -> None:
+        """Run a kernel.
+
+        Parameters
+        ----------
+        grid, block : number of blocks and of threads a block, along x or (x, y) or (x, y, z).
+        arguments : arrays of exactly the declared dtype, C-contiguous; scalars, which are cast.
+        shared : dynamic shared memory in bytes.
+        cooperative : all blocks are live at once, so that the kernel may call ``grid_sync()``.
+
+        Raises
+        ------
+        TypeError : an array of another dtype or from another device, a number where an array belongs.
+        ValueError : an array in another order, a read-only destination, a scalar that does not fit.
+        """
+        try:
+            parameters = self.parameters[name]
+        except KeyError:
+            raise ValueError(f"no kernel {name}; the file has {', '.join(self.parameters)}") from None
+        if len(arguments) != len(parameters):
+            raise TypeError(f"{name} takes {len(parameters)} arguments, not {len(arguments)}")
+        checked = [self._check(name, *pair) for pair in zip(parameters, arguments, strict=True)]
+        self._loaded.launch(name, grid, block, checked, shared, cooperative)
+
+    def _check(self, kernel: str, parameter: Parameter, value: Any) -> Any:
+        if parameter.pointer:
+            return check_array(kernel, parameter, value, self._array_type)
+        return cast_scalar(kernel, parameter, value)
+
+
+def ceil_div(a: int, b: int) -> int:
+    """The least n with n * b >= a: how many tiles of b cover a."""
+    return -(-a // b)
+
+
+def module_source(cu_path: Path | str) -> str:
+    """``common.cuh`` and the file as one text, with ``#line`` so that errors name the real file.
+
+    One text, because CuPy caches by it and does not see what an ``#include`` pulls in.
+    """
+    paths = [COMMON] * COMMON.exists() + [Path(cu_path).resolve()]
+    return "".join(f'#line 1 "{path}"\n{path.read_text(encoding="utf-8")}\n' for path in paths)
+
+
+def kernel_parameters(source: str, real: str) -> dict[str, tuple[Parameter, ...]]:
+    """What every ``extern "C" __global__ void name(...)`` in a source text declares, by name.
+
+    Raises
+    ------
+    TypeError : a parameter's type is not one of ``_DTYPES``, nor ``real``.
+    """
+    dtypes = {**_DTYPES, "real": _DTYPES[real]}
+    return {
+        name: tuple(_parse(name, word, dtypes) for word in declaration.split(",") if word.strip())
+        for name, declaration in _KERNEL.findall(_COMMENT.sub(" ", source))
+    }
+
+
+def _parse(kernel: str, declaration: str, dtypes: dict[str, np.dtype]) -> Parameter:
+    match = _PARAMETER.fullmatch(" ".join(declaration.replace("__restrict__", " ").split()))
+    if match is None or match["type"] not in dtypes:
+        raise TypeError(f"{kernel}: cannot pass an argument declared as {declaration.strip()!r}")
+    return Parameter(match["name"], dtypes[match["type"]], bool(match["pointer"]), bool(match["const"]))
+
+
+def check_array(kernel: str, parameter: Parameter, value: Any, array_type: type) -> Any:
+    """The array itself, if the kernel can take it as it is."""
+    where = f"{kernel}: argument {parameter.name}"
+    if not isinstance(value, array_type):
+        expected = f"{array_type.__module__}.{array_type.__name__}"
+        raise TypeError(f"{where} must be a {expected}, not {type(value).__module__}.{type(value).__name__}")
+    if value.dtype != parameter.dtype:
+        raise TypeError(f"{where} must be {parameter.dtype}, not {value.dtype}")
+    if not value.flags.c_contiguous:
+        raise ValueError(f"{where} must be C-contiguous; its strides are {value.strides}")
+    if not parameter.const and not getattr(value.flags, "writeable", True):  # CuPy has no read-only arrays
+        raise ValueError(f"{where} is written by the kernel, and the array is read-only")
+    return value
+
+
+def cast_scalar(kernel: str, parameter: Parameter, value: Any) -> np.generic:
+    """The number as exactly the type that the kernel declares."""
+    where = f"{kernel}: argument {parameter.name}"
+    kind = "i" if isinstance(value, int) else np.asarray(value).dtype.kind  # NumPy has none for 2**64
+    if np.ndim(value) != 0 or kind not in ("biuf" if parameter.dtype.kind == "f" else "biu"):
+        raise TypeError(f"{where} must be a number that {parameter.dtype} can hold, not {value!r}")
+    try:
+        return parameter.dtype.type(float(value) if parameter.dtype.kind == "f" else int(value))
+    except OverflowError:
+        raise ValueError(f"{where}: {value} does not fit {parameter.dtype}") from None
