@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from .errors import InputError, TrainingError, explain
 
-DEVICES = ("auto", "cpu", "gpu")
+DEVICES = ("auto", "cpu", "gpu", "simt")
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
@@ -16,7 +16,11 @@ def add_device(parser: argparse.ArgumentParser) -> None:
         "--device",
         choices=DEVICES,
         default="auto",
-        help="where to compute; auto: a GPU if one can be used (default: %(default)s)",
+        help="where to compute; auto: a GPU if one can be used, else the CPU; simt: the GPU's kernels, thread by"
+        " thread on the CPU (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--tf32", action="store_true", help="on gpu and simt: multiply on the tensor cores, with 11-bit factors"
     )
 
 

@@ -59,7 +59,7 @@ def _sample(given: argparse.Namespace) -> int:
     from .sampling import Sampler, load_generator
 
     labels = [int(digit) for digit in given.digits for _ in range(given.count)]
-    generator = load_generator(make_backend(given.device), load(given.checkpoint))
+    generator = load_generator(make_backend(given.device, given.tf32), load(given.checkpoint))
     images = Sampler(generator, labels, given.seed).images()
     save_png(given.out, grid(images, labels, columns=given.count))
     print(f"{len(images)} images in {given.out}")

@@ -114,8 +114,8 @@ def make_arguments(
 
     Returns
     -------
-    dict : host arrays, Python floats (each of which float32 holds exactly) and integers.  Arrays that the op
-        writes without reading are filled with NaN, or with a poison value where they hold integers.
+    dict : host arrays, integers and Python floats (of ``real`` scalars, such as float32 holds).  Arrays that
+        the op writes without reading are filled with NaN, or with a poison value where they hold integers.
 
     Raises
     ------
@@ -147,8 +147,8 @@ def _value(op: Op, argument: Argument, sizes, rng, real: np.dtype, given) -> Any
         if np.shape(value) != shape:
             raise ValueError(f"{argument.name} of {op.name} is {shape}, not {np.shape(value)}")
         return np.ascontiguousarray(value, dtype)
-    if argument.dtype == "real":
-        return float(np.float32(value))
+    if dtype.kind == "f":
+        return float(np.float32(value)) if argument.dtype == "real" else float(value)
     return np.uint64(value) if argument.dtype == "uint64" else int(value)
 
 
@@ -245,7 +245,7 @@ _SUMS: dict[tuple[str, str], Callable[[SimpleNamespace], tuple[int, np.ndarray]]
 
 
 def assert_matches_reference(
-    op: Op, kernel: Callable, arguments: Mapping[str, Any], device: Device = HOST
+    op: Op, kernel: Callable, arguments: Mapping[str, Any], device: Device = HOST, rounding: float = 0
 ) -> None:
     """Check an implementation against the float64 reference, which is fed the same values cast up.
 
@@ -255,6 +255,7 @@ def assert_matches_reference(
     Parameters
     ----------
     arguments : as :func:`make_arguments` gives them; they are not modified.
+    rounding : relative error that the kernel may add to each product; ``Kernel`` in the registry states it.
 
     Raises
     ------
@@ -264,7 +265,7 @@ def assert_matches_reference(
     expected = call(op, op.implementation("reference"), upcast)
     actual = call(op, kernel, arguments, device)
     for name, array in actual.items():
-        tolerance = _tolerance(op, name, upcast, expected[name], array.dtype)
+        tolerance = _tolerance(op, name, upcast, expected[name], array.dtype, rounding)
         assert_close(f"{op.name}: {name}", array, expected[name], tolerance)
 
 
@@ -287,12 +288,12 @@ def _upcast(value: Any) -> Any:
     return value.astype(np.float64) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
 
 
-def _tolerance(op: Op, name: str, arguments, expected: np.ndarray, dtype: np.dtype) -> np.ndarray:
+def _tolerance(op: Op, name: str, arguments, expected: np.ndarray, dtype: np.dtype, rounding: float):
     if dtype.kind != "f":
         return np.zeros(())
     if (op.name, name) in _SUMS:
         terms, magnitude = _SUMS[op.name, name](SimpleNamespace(**arguments))
-        return terms * np.finfo(dtype).eps * magnitude  # eps is 2 u
+        return (terms * np.finfo(dtype).eps + rounding) * magnitude  # eps is 2 u
     atol, rtol = _TOLERANCES[dtype]
     return atol + rtol * np.abs(expected)
 

@@ -50,6 +50,9 @@ def parser() -> argparse.ArgumentParser:
     folder = result.add_mutually_exclusive_group()
     folder.add_argument("--out", type=Path, metavar="DIR", help="the run folder (default: runs/DATE-TIME)")
     folder.add_argument("--resume", type=Path, metavar="RUN", help="go on with the run in this folder")
+    result.add_argument(
+        "--no-graph", action="store_true", help="on gpu: launch kernel by kernel, not as a CUDA graph"
+    )
     result.add_argument("--quiet", action="store_true", help="print nothing but errors")
     return result
 
@@ -57,16 +60,19 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Exit code: 0, 1 diverged or cannot write, 2 bad input, 130 after Ctrl-C, 143 after SIGTERM."""
     given = vars(parser().parse_args(arguments))
-    device, out, resume, quiet = (given.pop(name) for name in ("device", "out", "resume", "quiet"))
+    device, tf32, no_graph = (given.pop(name) for name in ("device", "tf32", "no_graph"))
+    out, resume, quiet = (given.pop(name) for name in ("out", "resume", "quiet"))
 
     def start() -> int:
-        from . import runs, trainer  # NumPy and what stands on it: --help needs none of it
+        from . import backends, runs, trainer  # NumPy and what stands on it: --help needs none of it
+
+        backend = backends.make_backend(device, tf32, graph=not no_graph)
 
         if resume is None:
             run = runs.create(out, TrainConfig(**given))
         else:
             run = runs.reopen(resume, given, _MAY_CHANGE)
-        return trainer.train(run, device, quiet)
+        return trainer.train(run, backend, quiet)
 
     return cli.run(start)
 

@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 
-from .backends import Backend, make_backend
+from .backends import Backend
 from .checkpoint import Checkpoint, save
 from .config import CLASSES
 from .data import Dataset, load_training
@@ -24,15 +24,14 @@ _HISTORY = 1_000
 _GRID_COLUMNS = 5
 
 
-def train(run: Run, device: str, quiet: bool) -> int:
+def train(run: Run, backend: Backend, quiet: bool) -> int:
     """Run a run to its end or to a signal; the exit code.
 
     Raises
     ------
-    InputError : the device, the data or the folder cannot be used.
+    InputError : the data or the folder cannot be used.
     TrainingError : a loss is no number any more, or a file cannot be written; the last good checkpoint stands.
     """
-    backend = make_backend(device)
     dataset = load_training(run.config.data)
     run.prepare(backend.name)
     done = 0 if run.start is None else run.start.iteration
@@ -80,6 +79,7 @@ class Trainer:
     def __init__(self, run: Run, backend: Backend, dataset: Dataset, progress: Progress):
         self.run, self.progress, self.config = run, progress, run.config
         self.iteration = Iteration(backend, run.config, dataset, _HISTORY)
+        self.run_some = backend.repeat(self.iteration.run)
         self.sampler = Sampler(self.iteration.generator.parameters, range(CLASSES), run.config.seed)
         self.done = self.checked = 0
         if run.start is not None:
@@ -96,8 +96,7 @@ class Trainer:
         while self.done < self.config.iterations and stop.received is None:
             pause = self._next_pause()
             while self.done < pause and stop.received is None:
-                self.iteration.run()
-                self.done += 1
+                self.done += self.run_some(pause - self.done)
             self._pause()
 
     def finish(self, stop: StopSignals) -> None:

@@ -11,12 +11,15 @@ Neither CuPy nor ctypes casts a scalar, and neither looks at an array's dtype: a
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+
+from .geometry import THREADS
 
 COMMON = Path(__file__).with_name("common.cuh")
 
@@ -55,14 +58,21 @@ class Module:
     cu_path : the file; ``common.cuh`` is put before it.
     executor : who compiles and runs the kernels.
     real : ``"float"`` or ``"double"``, what the kernels' scalar type ``real`` stands for.
+    constants : the contract's sizes that the source uses, by name.
 
     Raises
     ------
     TypeError : a kernel is declared with a type that is not one of ``_DTYPES``.
     """
 
-    def __init__(self, cu_path: Path | str, executor, real: str = "float"):
-        source = module_source(cu_path)
+    def __init__(
+        self,
+        cu_path: Path | str,
+        executor,
+        real: str = "float",
+        constants: Mapping[str, int] = MappingProxyType({}),
+    ):
+        source = module_source(cu_path, {"THREADS": THREADS, **constants})
         self.parameters = kernel_parameters(source, real)
         self._array_type = executor.array_type
         self._loaded = executor.load(source, tuple(self.parameters), real)
@@ -105,18 +115,14 @@ class Module:
         return cast_scalar(kernel, parameter, value)
 
 
-def ceil_div(a: int, b: int) -> int:
-    """The least n with n * b >= a: how many tiles of b cover a."""
-    return -(-a // b)
-
-
-def module_source(cu_path: Path | str) -> str:
-    """``common.cuh`` and the file as one text, with ``#line`` so that errors name the real file.
+def module_source(cu_path: Path | str, constants: Mapping[str, int]) -> str:
+    """Constants, ``common.cuh`` and the file as one text, with ``#line`` so that errors name the real file.
 
     One text, because CuPy caches by it and does not see what an ``#include`` pulls in.
     """
-    paths = [COMMON] * COMMON.exists() + [Path(cu_path).resolve()]
-    return "".join(f'#line 1 "{path}"\n{path.read_text(encoding="utf-8")}\n' for path in paths)
+    paths = (COMMON, Path(cu_path).resolve())
+    defines = "".join(f"#define {name} {value}\n" for name, value in constants.items())
+    return defines + "".join(f'#line 1 "{path}"\n{path.read_text(encoding="utf-8")}\n' for path in paths)
 
 
 def kernel_parameters(source: str, real: str) -> dict[str, tuple[Parameter, ...]]:

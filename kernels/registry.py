@@ -9,10 +9,12 @@ from __future__ import annotations
 import importlib
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from types import SimpleNamespace
+
+from .geometry import Launch
 
 #: The op folders in reading order: by the parallel pattern that each one teaches.
 FOLDERS = (
@@ -29,7 +31,7 @@ FOLDERS = (
 )
 
 _ARGUMENT = re.compile(r"(?P<update>&?)(?P<name>\w+)(?:\((?P<dims>[\w,]+)\))?(?::(?P<dtype>\w+))?")
-_ITEM_BYTES = {"real": 4, "uint8": 1, "uint32": 4, "int32": 4, "int64": 8}
+_ITEM_BYTES = {"real": 4, "uint8": 1, "uint32": 4, "int32": 4, "int64": 8, "float64": 8}
 
 
 @dataclass(frozen=True)
@@ -53,10 +55,21 @@ class Argument:
 
 @dataclass(frozen=True)
 class Kernel:
-    """One implementation of an op: a backend and, where there are several, a version named by a word."""
+    """One implementation of an op: a backend and, where there are several, a version named by a word.
+
+    ``launch`` maps sizes as keywords to the grid and block of a kernel that is launched.  ``rounding`` is the
+    relative error of a product whose float32 factors are rounded first.
+    """
 
     backend: str
     version: str | None = None
+    launch: Callable[..., Launch] | None = None
+    rounding: float = 0.0
+
+
+def gpu(launch: Callable[..., Launch]) -> tuple[Kernel, ...]:
+    """The kernels of an op that has one version, on the CPU and on a GPU."""
+    return (Kernel("cpu"), Kernel("cuda", None, launch))
 
 
 @dataclass(frozen=True)
@@ -73,6 +86,7 @@ class Op:
     kernels : the implementations beside the reference.
     backward : names of the ops that make its gradients.  They take their arguments by name from the forward op:
         ``dx`` is the gradient of ``x``, and ``dy`` the gradient that arrives at ``y``.
+    choose : sizes as keywords -> the version to launch, where there are several.
     moved : sizes as keywords -> least bytes moved, where it is not each array once (a gather, say).
     """
 
@@ -80,8 +94,9 @@ class Op:
     name: str
     signature: str
     flops: Callable[..., int]
-    kernels: tuple[Kernel, ...] = (Kernel("cpu"),)
+    kernels: tuple[Kernel, ...]
     backward: tuple[str, ...] = ()
+    choose: Callable[..., str] | None = None
     moved: Callable[..., int] | None = None
 
     @cached_property
@@ -107,10 +122,33 @@ class Op:
             math.prod(a.shape(sizes)) * _ITEM_BYTES[a.dtype] * (2 if a.role == "update" else 1) for a in arrays
         )
 
+    def sizes(self, values: Sequence) -> dict[str, int]:
+        """The sizes by name, in the order of ``dims``, read off the arrays among a call's values.
+
+        Raises
+        ------
+        ValueError : a shape does not fit the signature, or two arrays disagree about a size.
+        """
+        sizes: dict[str, int] = {}
+        for argument, value in zip(self.arguments, values, strict=True):
+            if argument.dims is None:
+                continue
+            fits = len(value.shape) == len(argument.dims) and all(
+                size == (int(dim) if dim.isdigit() else sizes.setdefault(dim, size))
+                for dim, size in zip(argument.dims, value.shape, strict=True)
+            )
+            if not fits:
+                raise ValueError(f"{self.name}: {argument.name} is {value.shape}; {self.signature}, {sizes}")
+        return sizes
+
+    def function(self, version: str | None) -> str:
+        """The name of the function that implements a version."""
+        return self.name if version is None else f"{self.name}_{version}"
+
     def implementation(self, backend: str, version: str | None = None) -> Callable:
         """The function that computes this op on a backend (``"reference"``, ``"cpu"``, ...)."""
         module = importlib.import_module(f"{self.package}.{backend}")
-        return getattr(module, self.name if version is None else f"{self.name}_{version}")
+        return getattr(module, self.function(version))
 
 
 def _parse(word: str, role: str) -> Argument:

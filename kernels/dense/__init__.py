@@ -1,31 +1,89 @@
-"""The dense layer y = x w + b: three matrix products and a column sum."""
+"""The dense layer y = x w + b: three matrix products and a column sum.
 
-from ..registry import Op
+On a GPU each product has a ladder of versions, from the formula to the tensor cores; :func:`choose` picks one
+by shape.
+"""
 
-FORWARD = Op(
-    package=__name__,
+from ..geometry import Launch, all_rows, ceil_div, plane
+from ..registry import Kernel, Op, gpu
+
+TILE = 16  # tiled: a block's tile is TILE x TILE, one element a thread
+ROWS, COLUMNS, DEPTH = 32, 64, 16  # register_tiled, vectorised: a block's tile, and the depth of a piece of it
+SPLITS = 8  # split_k: warps that share the depth of a 32 x 8 tile
+
+TF32_ROUNDING = 2.0**-10  # of a product: each factor to 11 significant bits, off by 2^-11 of itself at most
+
+#: What cuda.cu needs of these.
+CONSTANTS = {"TILE": TILE, "ROWS": ROWS, "COLUMNS": COLUMNS, "DEPTH": DEPTH, "SPLITS": SPLITS}
+
+#: Version -> height and width of a block's tile, and the block's threads (x, y).
+_TILES = {
+    "tiled": (TILE, TILE, (TILE, TILE)),
+    "register_tiled": (ROWS, COLUMNS, (COLUMNS // 4, ROWS // 4)),
+    "vectorised": (ROWS, COLUMNS, (COLUMNS // 4, ROWS // 4)),
+    "split_k": (32, 8, (32, SPLITS)),
+    "tensor_core": (32, 32, (32, 4)),
+}
+
+
+def choose(rows: int, columns: int, depth: int) -> str:
+    """The version for an output of (rows, columns): few rows make too few wide tiles to fill a GPU."""
+    return "split_k" if rows <= 32 else "vectorised"
+
+
+def _ladder(sizes) -> tuple[Kernel, ...]:
+    """The kernels of a product; ``sizes`` maps the op's sizes to (rows, columns, depth)."""
+
+    def launch(version):
+        high, wide, block = _TILES[version]
+
+        def tiles(**named):
+            rows, columns, _ = sizes(**named)
+            return Launch(ceil_div(rows, high) * ceil_div(columns, wide), block)
+
+        return tiles
+
+    naive = Kernel("cuda", "naive", lambda **named: plane(*sizes(**named)[:2]))
+    rounding = {"tensor_core": TF32_ROUNDING}
+    versions = (Kernel("cuda", version, launch(version), rounding.get(version, 0.0)) for version in _TILES)
+    return (Kernel("cpu"), naive, *versions)
+
+
+def _product(name: str, signature: str, sizes, extra_flops=lambda **_: 0, backward=()) -> Op:
+    return Op(
+        package=__name__,
+        name=name,
+        signature=signature,
+        flops=lambda M, N, K: 2 * M * N * K + extra_flops(M=M, N=N),
+        kernels=_ladder(sizes),
+        choose=lambda **named: choose(*sizes(**named)),
+        backward=backward,
+    )
+
+
+FORWARD = _product(
     name="dense_forward",
     signature="y(M,N) <- x(M,K) w(K,N) b(N)",
-    flops=lambda M, N, K: 2 * M * K * N + M * N,
+    sizes=lambda M, N, K: (M, N, K),
+    extra_flops=lambda M, N: M * N,
     backward=("dense_backward_input", "dense_backward_weight", "dense_backward_bias"),
 )
-BACKWARD_INPUT = Op(
-    package=__name__,
+BACKWARD_INPUT = _product(
     name="dense_backward_input",
     signature="dx(M,K) <- dy(M,N) w(K,N)",
-    flops=lambda M, N, K: 2 * M * K * N,
+    sizes=lambda M, N, K: (M, K, N),
 )
-BACKWARD_WEIGHT = Op(
-    package=__name__,
+BACKWARD_WEIGHT = _product(
     name="dense_backward_weight",
     signature="dw(K,N) <- x(M,K) dy(M,N)",
-    flops=lambda M, N, K: 2 * M * K * N,
+    sizes=lambda M, N, K: (K, N, M),
 )
 BACKWARD_BIAS = Op(
     package=__name__,
     name="dense_backward_bias",
     signature="db(N) <- dy(M,N)",
     flops=lambda M, N: M * N,
+    kernels=gpu(lambda M, N: all_rows(N)),
 )
 
 OPS = (FORWARD, BACKWARD_INPUT, BACKWARD_WEIGHT, BACKWARD_BIAS)

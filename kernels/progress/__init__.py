@@ -1,12 +1,14 @@
 """Bookkeeping that stays on the device: counting iterations, and keeping losses until the host asks."""
 
-from ..registry import Op
+from ..geometry import line
+from ..registry import Op, gpu
 
 ADVANCE = Op(
     package=__name__,
     name="counters_advance",
     signature="&counters(n):int64 <- increments(n):int64",
     flops=lambda n: n,
+    kernels=gpu(lambda n: line(n)),
 )
 RECORD = Op(
     package=__name__,
@@ -14,6 +16,7 @@ RECORD = Op(
     signature="&ring(R,C) <- losses(C) iteration(1):int64",
     flops=lambda R, C: 0,
     moved=lambda R, C: 8 * C + 8,
+    kernels=gpu(lambda R, C: line(C)),
 )
 
 OPS = (ADVANCE, RECORD)

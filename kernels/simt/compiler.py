@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 HERE = Path(__file__).parent
-_COMPILER = "g++"
+COMPILER = "g++"
 _RUNTIME = ("cuda_on_cpu.h", "fiber.h", "launch.h", "scheduler.cpp")
 #: -g: sanitizers name lines and debuggers show them.  -fno-strict-aliasing: CUDA code reads floats as float4.
 _FLAGS = ("-std=c++17", "-g", "-fPIC", "-fvisibility=hidden", "-fno-strict-aliasing", "-pthread", f"-I{HERE}")
@@ -92,20 +92,20 @@ def _compile(flags: Sequence[str], text: str, suffix: str) -> Path:
     result.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=result.parent) as folder:
         fresh = Path(folder, "fresh" + suffix)
-        _run([_COMPILER, *_FLAGS, *flags, "-o", str(fresh)], text)
+        _run([COMPILER, *_FLAGS, *flags, "-o", str(fresh)], text)
         os.replace(fresh, result)
     return result
 
 
 @cache
 def compiler_version() -> str:
-    return _run([_COMPILER, "--version"])
+    return _run([COMPILER, "--version"])
 
 
 def sanitizer_path(sanitize: str) -> str:
     """The library that must be preloaded for a sanitizer."""
     name = SANITIZERS[sanitize].library
-    path = _run([_COMPILER, f"-print-file-name={name}"]).strip()
+    path = _run([COMPILER, f"-print-file-name={name}"]).strip()
     if path == name:
         raise BuildError(f"{name} is not installed beside g++")
     return path
@@ -117,7 +117,7 @@ def _run(command: Sequence[str], text: str = "") -> str:
     try:
         done = subprocess.run(command, input=text, capture_output=True, text=True, env=environment)
     except FileNotFoundError:
-        raise BuildError(f"{_COMPILER} is not installed; the kernels run on the CPU only when it is") from None
+        raise BuildError(f"{COMPILER} is not installed; the kernels run on the CPU only when it is") from None
     if done.returncode:
-        raise BuildError(f"{_COMPILER} failed:\n{done.stderr}")
+        raise BuildError(f"{COMPILER} failed:\n{done.stderr}")
     return done.stdout

@@ -219,6 +219,11 @@ inline unsigned __umulhi(unsigned a, unsigned b) { return (uint64_t(a) * b) >> 3
 inline int __popc(unsigned x) { return __builtin_popcount(x); }
 inline int __ffs(int x) { return __builtin_ffs(x); }
 inline int __clz(int x) { return x ? __builtin_clz(x) : 32; }
+// sin and cos of pi x; in float the product is not rounded to float on the way.
+inline double sinpi(double x) { return sin(3.14159265358979323846 * x); }
+inline double cospi(double x) { return cos(3.14159265358979323846 * x); }
+inline float sinpi(float x) { return float(sinpi(double(x))); }
+inline float cospi(float x) { return float(cospi(double(x))); }
 inline float rsqrtf(float x) { return 1 / sqrtf(x); }
 inline float rsqrt(float x) { return 1 / sqrtf(x); }
 inline double rsqrt(double x) { return 1 / sqrt(x); }

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from cgan_raw.kernels import simt
+from cgan_raw.kernels.dispatch import LaunchedOp, compiled
 from cgan_raw.kernels.registry import Kernel, Op, ops
 
 from cgan_raw.testing import HOST, Device
@@ -13,7 +15,13 @@ from cgan_raw.testing import HOST, Device
 AWKWARD = (1, 31, 32, 33, 127, 129, 784, 1000)
 
 #: Where each backend's arrays live.  A backend that is missing here is an error, so none can go untested.
-DEVICES: dict[str, Device] = {"reference": HOST, "cpu": HOST}
+DEVICES: dict[str, Device] = {"reference": HOST, "cpu": HOST, "cuda": HOST}
+
+#: The CUDA C++ on the CPU, for each scalar type.
+SIMT = {
+    np.dtype(np.float32): compiled(simt.Executor()),
+    np.dtype(np.float64): compiled(simt.Executor(), "double"),
+}
 
 
 @dataclass(frozen=True)
@@ -28,7 +36,7 @@ class Case:
 
     @property
     def function(self) -> Callable:
-        return self.op.implementation(self.kernel.backend, self.kernel.version)
+        return function(self.op, self.kernel)
 
     @property
     def device(self) -> Device:
@@ -40,16 +48,26 @@ class Case:
         return np.float64 if self.kernel.backend == "reference" else np.float32
 
 
-def backward_tables(case: Case) -> list[dict[str, Callable]]:
-    """The op's function with those of the ops in its backward: one table for each of their versions in turn."""
-    defaults, versions = {case.op.name: case.function}, []
-    for name in case.op.backward:
-        backend = case.kernel.backend
-        of_backend = [k for k in kernels(ops()[name]) if k.backend == backend]
-        functions = [ops()[name].implementation(backend, k.version) for k in of_backend]
-        defaults[name] = functions[0]
-        versions += [{name: function} for function in functions[1:]]
-    return [defaults, *(defaults | version for version in versions)]
+def function(op: Op, kernel: Kernel) -> Callable:
+    """The implementation as a function of the op's arguments, of float32 or of float64."""
+    if kernel.backend != "cuda":
+        return op.implementation(kernel.backend, kernel.version)
+
+    def launch(*arguments):
+        real = {a.dtype for a in arguments if isinstance(a, np.ndarray) and a.dtype.kind == "f"}
+        modules = SIMT[real.pop() if real else np.dtype(np.float32)]
+        LaunchedOp(op, modules, kernel.version)(*arguments)
+
+    return launch
+
+
+def backward_table(case: Case) -> dict[str, Callable]:
+    """The op's function with those of its backward ops: of the same version, where they have versions."""
+    table = {case.op.name: case.function}
+    for op in (ops()[name] for name in case.op.backward):
+        versions = {k.version: k for k in kernels(op) if k.backend == case.kernel.backend}
+        table[op.name] = function(op, versions[case.kernel.version if len(versions) > 1 else None])
+    return table
 
 
 def kernels(op: Op) -> tuple[Kernel, ...]:
@@ -60,7 +78,6 @@ def kernels(op: Op) -> tuple[Kernel, ...]:
 CASES = [Case(op, kernel) for op in ops().values() for kernel in kernels(op)]
 KERNEL_CASES = [case for case in CASES if case.kernel.backend != "reference"]
 
-each_case = pytest.mark.parametrize("case", CASES, ids=str)
 each_kernel = pytest.mark.parametrize("case", KERNEL_CASES, ids=str)
 each_gradient = pytest.mark.parametrize("case", [c for c in CASES if c.op.backward], ids=str)
 

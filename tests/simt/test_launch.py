@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cgan_raw.kernels import simt
-from cgan_raw.kernels.launch import Module, ceil_div, kernel_parameters
+from cgan_raw.kernels.geometry import ceil_div
+from cgan_raw.kernels.launch import Module, kernel_parameters
 
 SAMPLES = Path(__file__).with_name("samples.cu")
 NAMES = ["out", "bytes", "scale", "f", "i", "u", "l", "ull", "many"]

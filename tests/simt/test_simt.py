@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cgan_raw.kernels import simt
-from cgan_raw.kernels.launch import Module, ceil_div
+from cgan_raw.kernels.geometry import ceil_div
+from cgan_raw.kernels.launch import Module
 from cgan_raw.kernels.simt import compiler
 
 HERE = Path(__file__).parent

@@ -1,0 +1,25 @@
+// The mini-batch: a gather.
+
+// batch_gather: fetch rows of the data set by index and scale their pixels to the range of tanh.
+//
+//   x[b] = (images[indices[b]] - 127.5) / 127.5,   y[b] = labels[indices[b]]   reference.py (1), (2)
+//
+// Threads   block (32, 8), a tile of as many pixels; lanes of a warp read neighbouring bytes of one image.
+// Memory    a byte read and 4 written a pixel, the least possible; the images are in device memory all along.
+// Limit     bound by latency: each row waits for its index.
+// Numerics  p - 127.5 is exact; one rounding.
+// Source    the design's own.
+// Same op   reference.py (float64)   cpu.py   numba_cuda.py
+__device__ void batch_gather_tile(int tile, real* x, int* y, const unsigned char* images,
+                                  const unsigned char* labels, const int* indices, int B, int P) {
+    int b, p;
+    if (!locate(tile, B, P, &b, &p)) return;
+    int row = indices[b];
+    x[b * P + p] = ((real)images[(long long)row * P + p] - (real)127.5) / (real)127.5;
+    if (p == 0) y[b] = labels[row];
+}
+
+extern "C" __global__ void batch_gather(real* x, int* y, const unsigned char* images,
+                                        const unsigned char* labels, const int* indices, int B, int P, int N) {
+    FOR_EACH_TILE(tile, tiles_of(B, P)) batch_gather_tile(tile, x, y, images, labels, indices, B, P);
+}

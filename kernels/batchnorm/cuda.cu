@@ -1,0 +1,123 @@
+// Batch normalisation: reductions over columns.
+//
+// A block owns 32 features with all their rows, so statistics never leave it: mean, variance and the normalised
+// values come out of one kernel.
+
+// batchnorm_forward_train: normalise each feature over the batch; keep mean and rstd for the backward pass.
+//
+//   y = gamma (x - mean) rstd + beta,   rstd = 1 / sqrt(var + eps),   moving = momentum moving + (1 - momentum) batch
+//                                                                                       reference.py (1), (2), (3)
+// Threads   block (32, 8), one tile of 32 columns.  threadIdx.x walks c, so the 32 lanes of a warp read 32
+//           neighbouring values of one row; threadIdx.y walks b in steps of 8.
+// Memory    x is read three times (mean, squares, normalise), y written once: 16 bytes an element asked for, 8 the
+//           least possible.  At B = 32 the later reads come from cache.
+// Limit     about 8 operations for 16 bytes: bound by bandwidth.
+// Barriers  those of the two sums.  Threads with c >= C stay alive to reach them and add zeros.
+// Numerics  two passes on purpose: E[x^2] - E[x]^2 loses all of var once |mean| >> std.  Fixed order of additions.
+// Source    Ioffe & Szegedy 2015, arXiv:1502.03167, Algorithm 1.
+// Same op   reference.py (float64)   cpu.py   numba_cuda.py
+__device__ void batchnorm_forward_train_tile(int tile, real* scratch, real* y, real* mean, real* rstd,
+                                             real* moving_mean, real* moving_variance, const real* x,
+                                             const real* gamma, const real* beta, real eps, real momentum,
+                                             int B, int C) {
+    int c = tile * blockDim.x + threadIdx.x;
+    bool inside = c < C;
+    real sum = 0;
+    for (int b = threadIdx.y; inside && b < B; b += blockDim.y) sum += x[b * C + c];
+    real mu = sum_over_y(sum, scratch) / B;
+    sum = 0;
+    for (int b = threadIdx.y; inside && b < B; b += blockDim.y) {
+        real centred = x[b * C + c] - mu;
+        sum += centred * centred;
+    }
+    real variance = sum_over_y(sum, scratch) / B;
+    if (!inside) return;  // no barrier below
+    real scale = 1 / sqrt(variance + eps);
+    for (int b = threadIdx.y; b < B; b += blockDim.y)
+        y[b * C + c] = gamma[c] * ((x[b * C + c] - mu) * scale) + beta[c];
+    if (threadIdx.y == 0) {
+        mean[c] = mu;
+        rstd[c] = scale;
+        moving_mean[c] = momentum * moving_mean[c] + (1 - momentum) * mu;
+        moving_variance[c] = momentum * moving_variance[c] + (1 - momentum) * variance;
+    }
+}
+
+extern "C" __global__ void batchnorm_forward_train(real* y, real* mean, real* rstd, real* moving_mean,
+                                                   real* moving_variance, const real* x, const real* gamma,
+                                                   const real* beta, real eps, real momentum, int B, int C) {
+    __shared__ real scratch[THREADS];
+    FOR_EACH_TILE(tile, ceil_div(C, blockDim.x))
+    batchnorm_forward_train_tile(tile, scratch, y, mean, rstd, moving_mean, moving_variance, x, gamma, beta,
+                                 eps, momentum, B, C);
+}
+
+// batchnorm_forward_inference: normalise by the moving statistics; no row depends on another.
+//
+//   y = gamma (x - moving_mean) / sqrt(moving_variance + eps) + beta   reference.py (6)
+//
+// Threads   block (32, 8), a tile of as many elements.
+// Memory    x is read, y written: 8 bytes an element; the four vectors of C stay in cache.
+// Limit     bound by bandwidth; the root is computed again for each row, which costs less than a barrier.
+// Numerics  the same order of operations as in training.
+// Source    Ioffe & Szegedy 2015, arXiv:1502.03167, Algorithm 2.
+// Same op   reference.py (float64)   cpu.py   numba_cuda.py
+__device__ void batchnorm_forward_inference_tile(int tile, real* y, const real* x, const real* gamma,
+                                                 const real* beta, const real* moving_mean,
+                                                 const real* moving_variance, real eps, int B, int C) {
+    int b, c;
+    if (!locate(tile, B, C, &b, &c)) return;
+    real rstd = 1 / sqrt(moving_variance[c] + eps);
+    y[b * C + c] = gamma[c] * ((x[b * C + c] - moving_mean[c]) * rstd) + beta[c];
+}
+
+extern "C" __global__ void batchnorm_forward_inference(real* y, const real* x, const real* gamma,
+                                                       const real* beta, const real* moving_mean,
+                                                       const real* moving_variance, real eps, int B, int C) {
+    FOR_EACH_TILE(tile, tiles_of(B, C))
+    batchnorm_forward_inference_tile(tile, y, x, gamma, beta, moving_mean, moving_variance, eps, B, C);
+}
+
+// batchnorm_backward: the gradient through the normalisation, and those of gamma and beta.
+//
+//   dbeta = sum dy,   dgamma = sum dy xhat,   dx = gamma rstd (dy - dbeta / B - xhat dgamma / B)   reference.py (4), (5)
+//
+// Threads   block (32, 8), one tile of 32 columns with all rows, as forward.
+// Memory    dy and x are read twice (sums, dx), dx written: 20 bytes an element asked for, 12 the least possible.
+// Limit     bound by bandwidth.
+// Barriers  those of the two sums.  Threads with c >= C stay alive to reach them and add zeros.
+// Numerics  xhat is formed again from x, mean and rstd, which is cheaper than keeping it.  Fixed order of additions.
+// Source    Ioffe & Szegedy 2015, arXiv:1502.03167, section 3, simplified in reference.py.
+// Same op   reference.py (float64)   cpu.py   numba_cuda.py
+__device__ void batchnorm_backward_tile(int tile, real* scratch, real* dx, real* dgamma, real* dbeta,
+                                        const real* dy, const real* x, const real* gamma, const real* mean,
+                                        const real* rstd, int B, int C) {
+    int c = tile * blockDim.x + threadIdx.x;
+    bool inside = c < C;
+    real mu = inside ? mean[c] : 0, scale = inside ? rstd[c] : 0;
+    real sum = 0, sum_normalised = 0;
+    for (int b = threadIdx.y; inside && b < B; b += blockDim.y) {
+        real g = dy[b * C + c];
+        sum += g;
+        sum_normalised += g * ((x[b * C + c] - mu) * scale);
+    }
+    sum = sum_over_y(sum, scratch);
+    sum_normalised = sum_over_y(sum_normalised, scratch);
+    if (!inside) return;  // no barrier below
+    for (int b = threadIdx.y; b < B; b += blockDim.y) {
+        real normalised = (x[b * C + c] - mu) * scale;
+        dx[b * C + c] = gamma[c] * scale * (dy[b * C + c] - (sum + normalised * sum_normalised) / B);
+    }
+    if (threadIdx.y == 0) {
+        dbeta[c] = sum;
+        dgamma[c] = sum_normalised;
+    }
+}
+
+extern "C" __global__ void batchnorm_backward(real* dx, real* dgamma, real* dbeta, const real* dy,
+                                              const real* x, const real* gamma, const real* mean,
+                                              const real* rstd, int B, int C) {
+    __shared__ real scratch[THREADS];
+    FOR_EACH_TILE(tile, ceil_div(C, blockDim.x))
+    batchnorm_backward_tile(tile, scratch, dx, dgamma, dbeta, dy, x, gamma, mean, rstd, B, C);
+}

@@ -1,0 +1,54 @@
+// Inverted dropout: a map that draws its own random numbers.
+
+// dropout_forward: keep an element with probability 1 - rate and scale it up, and remember which were kept.
+//
+//   mask = 1 if u >= rate,   y = mask x / (1 - rate)   reference.py (1), (2)
+//
+// Threads   block (THREADS, 1); a thread does four elements in a row, which share one run of the cipher.
+// Memory    x is read, y and a byte of mask written: 9 bytes an element, the least possible.
+// Limit     some 30 integer instructions an element: bound by the integer units.
+// Numerics  u has 24 bits and is exact in float, so every backend keeps the same elements.
+// Source    Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from overfitting".
+// Same op   reference.py (float64)   cpu.py   numba_cuda.py
+__device__ void dropout_forward_tile(int tile, real* y, unsigned char* mask, const real* x,
+                                     const long long* iteration, word64 seed, word32 stream, real rate, int n) {
+    int block = tile * blockDim.x + threadIdx.x;
+    if (4 * block >= n) return;
+    Words words = stream_block(block, iteration, seed, stream);
+    for (int j = 0; j < 4 && 4 * block + j < n; ++j) {
+        int i = 4 * block + j;
+        bool keep = uniform(words.w[j]) >= rate;
+        mask[i] = keep;
+        y[i] = keep ? x[i] / (1 - rate) : 0;
+    }
+}
+
+extern "C" __global__ void dropout_forward(real* y, unsigned char* mask, const real* x,
+                                           const long long* iteration, unsigned long long seed, unsigned stream,
+                                           real rate, int B, int C) {
+    FOR_EACH_TILE(tile, ceil_div(B * C, 4 * blockDim.x))
+    dropout_forward_tile(tile, y, mask, x, iteration, seed, stream, rate, B * C);
+}
+
+// dropout_backward: the gradient goes where the value went.
+//
+//   dx = mask dy / (1 - rate)   reference.py (3)
+//
+// Threads   block (32, 8), a tile of as many elements.
+// Memory    dy and the mask are read, dx written: 9 bytes an element, the least possible.
+// Limit     bound by bandwidth.
+// Numerics  one rounding.
+// Source    the derivative of (2), the mask a constant.
+// Same op   reference.py (float64)   cpu.py   numba_cuda.py
+__device__ void dropout_backward_tile(int tile, real* dx, const real* dy, const unsigned char* mask, real rate,
+                                      int B, int C) {
+    int b, c;
+    if (!locate(tile, B, C, &b, &c)) return;
+    int i = b * C + c;
+    dx[i] = mask[i] ? dy[i] / (1 - rate) : 0;
+}
+
+extern "C" __global__ void dropout_backward(real* dx, const real* dy, const unsigned char* mask, real rate,
+                                            int B, int C) {
+    FOR_EACH_TILE(tile, tiles_of(B, C)) dropout_backward_tile(tile, dx, dy, mask, rate, B, C);
+}

@@ -1,0 +1,64 @@
+// Label conditioning: a gather forward, a scatter backward that is written as a gather.
+
+// embedding_forward: multiply each row by the embedding of its label.
+//
+//   y[b,c] = x[b,c] table[labels[b],c]   reference.py (1)
+//
+// Threads   block (32, 8), a tile of as many elements; a warp reads one row of the table.
+// Memory    x and a row of the table are read, y written: 12 bytes an element; the table's ten rows stay in cache.
+// Limit     bound by bandwidth.
+// Numerics  one rounding.
+// Source    the label as a factor of the input: the tutorial's form of Mirza & Osindero 2014, arXiv:1411.1784.
+// Same op   reference.py (float64)   cpu.py   numba_cuda.py
+__device__ void embedding_forward_tile(int tile, real* y, const real* x, const real* table, const int* labels,
+                                       int B, int C) {
+    int b, c;
+    if (!locate(tile, B, C, &b, &c)) return;
+    y[b * C + c] = x[b * C + c] * table[labels[b] * C + c];
+}
+
+extern "C" __global__ void embedding_forward(real* y, const real* x, const real* table, const int* labels,
+                                             int B, int C, int V) {
+    FOR_EACH_TILE(tile, tiles_of(B, C)) embedding_forward_tile(tile, y, x, table, labels, B, C);
+}
+
+// embedding_backward_input: the gradient at the other factor.
+//
+//   dx[b,c] = dy[b,c] table[labels[b],c]   reference.py (2)
+//
+// Threads   block (32, 8), a tile of as many elements.
+// Memory    as forward.
+// Limit     bound by bandwidth.
+// Numerics  one rounding.
+// Source    the derivative of (1): the forward pass itself, with dy for x.
+// Same op   reference.py (float64)   cpu.py   numba_cuda.py
+extern "C" __global__ void embedding_backward_input(real* dx, const real* dy, const real* table,
+                                                    const int* labels, int B, int C, int V) {
+    FOR_EACH_TILE(tile, tiles_of(B, C)) embedding_forward_tile(tile, dx, dy, table, labels, B, C);
+}
+
+// embedding_backward_table: for each row of the table, the sum over the batch rows that carry its label.
+//
+//   dtable[v,c] = sum over b with labels[b] = v of dy[b,c] x[b,c]   reference.py (3)
+//
+// Threads   block (32, 8), a tile of as many elements of the table.  A scatter turned round: an element of the table
+//           looks for its batch rows, so no two threads write to one place and no atomics are needed.
+// Memory    every thread reads all labels, a warp the same one at a time; dy and x are read once, dtable written.
+// Limit     bound by latency: B steps, of which few do anything.
+// Numerics  additions in the order of the batch: the same bits on every run.  Rows without a label get zeros.
+// Source    the derivative of (1).
+// Same op   reference.py (float64)   cpu.py   numba_cuda.py
+__device__ void embedding_backward_table_tile(int tile, real* dtable, const real* dy, const real* x,
+                                              const int* labels, int V, int C, int B) {
+    int v, c;
+    if (!locate(tile, V, C, &v, &c)) return;
+    real sum = 0;
+    for (int b = 0; b < B; ++b)
+        if (labels[b] == v) sum += dy[b * C + c] * x[b * C + c];
+    dtable[v * C + c] = sum;
+}
+
+extern "C" __global__ void embedding_backward_table(real* dtable, const real* dy, const real* x,
+                                                    const int* labels, int V, int C, int B) {
+    FOR_EACH_TILE(tile, tiles_of(V, C)) embedding_backward_table_tile(tile, dtable, dy, x, labels, V, C, B);
+}

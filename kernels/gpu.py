@@ -1,0 +1,94 @@
+"""Compiles and launches the CUDA C++ on an NVIDIA GPU, through CuPy.
+
+CuPy gives memory, streams, compilation, launches and graphs; every kernel is this project's own.  CuPy keeps
+compiled modules on disk, by their source text, so a second start compiles nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import cupy
+import numpy as np
+
+
+class Executor:
+    """Compiles for the current device and launches on the current stream."""
+
+    array_type = cupy.ndarray
+
+    def load(self, source: str, kernels: Sequence[str], real: str) -> Loaded:
+        """Raises cupy.cuda.compiler.CompileException, which names the lines of the real file."""
+        return Loaded(cupy.RawModule(code=source, options=("--std=c++17", f"-DREAL={real}")), kernels)
+
+
+class Loaded:
+    """The compiled kernels of one source text."""
+
+    def __init__(self, module: cupy.RawModule, kernels: Sequence[str]):
+        self._functions = {name: module.get_function(name) for name in kernels}
+
+    def launch(
+        self,
+        name: str,
+        grid: int,
+        block: tuple[int, ...],
+        arguments: Sequence[cupy.ndarray | np.generic],
+        shared: int = 0,
+        cooperative: bool = False,
+    ) -> None:
+        """Enqueue a kernel.
+
+        Parameters
+        ----------
+        arguments : exactly what the kernel declares; nothing is checked here.
+
+        Raises
+        ------
+        ValueError : ``cooperative``: CuPy would silently shrink a grid whose blocks cannot all be live.
+        """
+        if cooperative:
+            raise ValueError(f"{name}: cooperative launches are not for the GPU executor")
+        self._functions[name]((grid,), block, arguments, shared_mem=shared)
+
+
+class Recorder:
+    """Runs a sequence of launches again and again, from its second time on as a CUDA graph.
+
+    The first time must not be recorded: it compiles kernels and loads them.
+
+    Parameters
+    ----------
+    enqueue : makes the launches, the same ones on the same arrays at each call.
+    stream : the current stream, not the default one.
+    """
+
+    #: Sequences in the long graph: enough that launching it costs the host next to nothing for each.
+    LONG = 50
+
+    def __init__(self, enqueue: Callable[[], None], stream: cupy.cuda.Stream):
+        self.enqueue, self.stream = enqueue, stream
+        self.warm = False
+        self.graphs: dict[int, cupy.cuda.Graph] = {}
+
+    def __call__(self, most: int) -> int:
+        """Enqueue the sequence up to ``most`` times; returns how often."""
+        if not self.warm:
+            self.warm = True
+            self.enqueue()
+            return 1
+        times = self.LONG if most >= self.LONG else 1
+        if times not in self.graphs:
+            self.graphs[times] = self._record(times)
+        self.graphs[times].launch(self.stream)
+        return times
+
+    def _record(self, times: int) -> cupy.cuda.Graph:
+        self.stream.begin_capture()
+        try:
+            for _ in range(times):
+                self.enqueue()
+        finally:
+            graph = self.stream.end_capture()
+        graph.upload(self.stream)
+        return graph

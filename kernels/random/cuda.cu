@@ -1,0 +1,103 @@
+// Counter-based random numbers: a map from the number of an element to its value, with no state at all.
+// Philox itself is in common.cuh, where dropout finds it too.
+
+// philox_words: the bare generator, for tests against published answers.
+//
+//   words = philox(counter, key)   reference.py (1), (2)
+//
+// Threads   block (THREADS, 1), one counter a thread.
+// Memory    24 bytes read and 16 written a counter, the least possible.
+// Limit     some 100 integer instructions for 40 bytes: bound by the integer units.
+// Numerics  integers, exact.
+// Source    Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3", section 3.3.
+// Same op   reference.py   cpu.py   numba_cuda.py
+__device__ void philox_words_tile(int tile, word32* words, const word32* counters, const word32* keys, int n) {
+    int i = tile * blockDim.x + threadIdx.x;
+    if (i >= n) return;
+    Words counter = {{counters[4 * i], counters[4 * i + 1], counters[4 * i + 2], counters[4 * i + 3]}};
+    Words out = philox(counter, keys[2 * i], keys[2 * i + 1]);
+    for (int j = 0; j < 4; ++j) words[4 * i + j] = out.w[j];
+}
+
+extern "C" __global__ void philox_words(unsigned* words, const unsigned* counters, const unsigned* keys,
+                                        int n) {
+    FOR_EACH_TILE(tile, ceil_div(n, blockDim.x)) philox_words_tile(tile, words, counters, keys, n);
+}
+
+// random_uniform: initial weights.
+//
+//   y = (2 u - 1) limit   reference.py (4), (5)
+//
+// Threads   block (THREADS, 1); a thread makes a block of four elements, which share one run of the cipher.
+// Memory    4 bytes written an element, the least possible; a warp writes 512 bytes in a row.
+// Limit     bound by the integer units.
+// Numerics  2 u - 1 is exact; one rounding.
+// Source    Salmon et al. 2011, section 3.3.
+// Same op   reference.py (float64)   cpu.py   numba_cuda.py
+__device__ void random_uniform_tile(int tile, real* y, const long long* iteration, word64 seed, word32 stream,
+                                    real limit, int n) {
+    int block = tile * blockDim.x + threadIdx.x;
+    if (4 * block >= n) return;
+    Words words = stream_block(block, iteration, seed, stream);
+    for (int j = 0; j < 4 && 4 * block + j < n; ++j) y[4 * block + j] = (2 * uniform(words.w[j]) - 1) * limit;
+}
+
+extern "C" __global__ void random_uniform(real* y, const long long* iteration, unsigned long long seed,
+                                          unsigned stream, real limit, int n) {
+    FOR_EACH_TILE(tile, ceil_div(n, 4 * blockDim.x))
+    random_uniform_tile(tile, y, iteration, seed, stream, limit, n);
+}
+
+// random_normal: noise for the generator, two normals from two uniforms.
+//
+//   r = sqrt(-2 ln u1),  r cos(2 pi u2), r sin(2 pi u2)   reference.py (7)
+//
+// Threads   block (THREADS, 1); a thread makes a block of four elements: two pairs.
+// Memory    4 bytes written an element, the least possible.
+// Limit     bound by arithmetic: a logarithm, a root and a sine with its cosine for each pair.
+// Numerics  u1 is in (0, 1], so the logarithm is finite; sincospi keeps the angle exact, 2 pi u2 would round it.
+// Source    Box & Muller 1958, "A note on the generation of random normal deviates".
+// Same op   reference.py (float64)   cpu.py   numba_cuda.py
+__device__ void random_normal_tile(int tile, real* y, const long long* iteration, word64 seed, word32 stream,
+                                   int n) {
+    int block = tile * blockDim.x + threadIdx.x;
+    if (4 * block >= n) return;
+    Words words = stream_block(block, iteration, seed, stream);
+    for (int j = 0; j < 4; j += 2) {
+        real radius = sqrt(-2 * log(uniform(words.w[j]) + (real)(1.0 / 16777216.0)));
+        real angle = 2 * uniform(words.w[j + 1]);  // in units of pi
+        int i = 4 * block + j;
+        if (i < n) y[i] = radius * cospi(angle);
+        if (i + 1 < n) y[i + 1] = radius * sinpi(angle);
+    }
+}
+
+extern "C" __global__ void random_normal(real* y, const long long* iteration, unsigned long long seed,
+                                         unsigned stream, int n) {
+    FOR_EACH_TILE(tile, ceil_div(n, 4 * blockDim.x)) random_normal_tile(tile, y, iteration, seed, stream, n);
+}
+
+// random_integers: indices of a mini-batch, and labels.
+//
+//   k = (w high) >> 32   reference.py (6)
+//
+// Threads   block (THREADS, 1); a thread makes a block of four elements.
+// Memory    4 bytes written an element, the least possible.
+// Limit     bound by latency: a mini-batch is a few dozen numbers.
+// Numerics  a 64-bit product; no value is more likely than another by over high / 2^32.
+// Source    Lemire 2019, arXiv:1805.10941, section 3, without its rejection step.
+// Same op   reference.py   cpu.py   numba_cuda.py
+__device__ void random_integers_tile(int tile, int* y, const long long* iteration, word64 seed, word32 stream,
+                                     word32 high, int n) {
+    int block = tile * blockDim.x + threadIdx.x;
+    if (4 * block >= n) return;
+    Words words = stream_block(block, iteration, seed, stream);
+    for (int j = 0; j < 4 && 4 * block + j < n; ++j)
+        y[4 * block + j] = (int)(((word64)words.w[j] * high) >> 32);
+}
+
+extern "C" __global__ void random_integers(int* y, const long long* iteration, unsigned long long seed,
+                                           unsigned stream, unsigned high, int n) {
+    FOR_EACH_TILE(tile, ceil_div(n, 4 * blockDim.x))
+    random_integers_tile(tile, y, iteration, seed, stream, high, n);
+}
