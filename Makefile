@@ -5,7 +5,7 @@ PYTHON ?= python3
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help train test bench lint report clean
+.PHONY: help train test sanitize bench lint report clean
 
 help:  ## list the commands
 	@awk -F ':.*## *' '/^[a-z-]+: .*##/ || /^[a-z-]+:  ##/ { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,11 @@ bench: $(VENV)/.bench  ## measure this machine, beside PyTorch and JAX, and keep
 
 report: $(VENV)/.dev  ## renew the figures in README from bench/results
 	$(VENV)/bin/python -m bench.report
+
+sanitize: $(VENV)/.dev  ## run the CUDA C++ under AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer
+	for sanitizer in address,undefined thread; do \
+		$(VENV)/bin/python -m cgan_raw.kernels.simt.sanitize $$sanitizer -m pytest tests/kernels/test_cuda_runs.py || exit; \
+	done
 
 lint: $(VENV)/.dev  ## check style: ruff, and clang-format for CUDA C++
 	$(VENV)/bin/ruff check

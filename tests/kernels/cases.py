@@ -86,3 +86,13 @@ def awkward_sizes(op: Op) -> list[dict[str, int]]:
     """Eight choices in which each size of the op takes each awkward value once, no two sizes in step."""
     count = len(AWKWARD)
     return [{d: AWKWARD[(i + 3 * j) % count] for j, d in enumerate(op.dims)} for i in range(count)]
+
+
+#: Every kernel of the CUDA C++, with its op.
+VERSIONS = [
+    pytest.param(op, kernel, id=op.function(kernel.version))
+    for op in ops().values()
+    for kernel in op.kernels
+    if kernel.backend == "cuda"
+]
+each_version = pytest.mark.parametrize(("op", "kernel"), VERSIONS)

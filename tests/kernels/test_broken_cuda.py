@@ -1,0 +1,117 @@
+"""Defects planted in the CUDA C++: each must be rejected by the check that is there for it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cgan_raw.kernels import dense, registry, simt
+from cgan_raw.kernels.launch import Module
+from cgan_raw.kernels.registry import ops
+
+from cgan_raw.testing import HOST, assert_matches_reference, gradcheck, implementations, make_arguments
+
+_KERNELS = Path(registry.__file__).parent
+
+#: op, version, what stands in cuda.cu, what is planted.
+WRONG = [
+    ("leaky_relu_forward", None, "v > 0 ? v", "v >= -1 ? v"),
+    ("adam_step", None, "rate * mi / (sqrt(vi) + (real)eps)", "rate * mi / sqrt(vi + (real)eps)"),
+    ("random_normal", None, "if (i + 1 < n) y[i + 1]", "if (i < n) y[i + 1]"),
+    ("dropout_forward", None, "4 * block + j < n", "4 * block + j < n - 1"),
+    ("batch_gather", None, "int row = indices[b]", "int row = b"),
+    ("embedding_backward_table", None, "labels[b] == v", "labels[b] <= v"),
+    ("bce_forward", None, "b += blockDim.x", "b += blockDim.x + 1"),
+    ("batchnorm_forward_train", None, "x[b * C + c] - mu", "x[b * C + c]"),
+    ("batchnorm_backward", None, "(sum + normalised * sum_normalised) / B", "sum / B"),
+    ("losses_record", None, "iteration[0] % R", "iteration[0] % (R + 1)"),
+    ("dense_forward", "naive", "d < depth", "d < depth - 1"),
+    ("dense_forward", "tiled", "left_piece[threadIdx.y][d]", "left_piece[threadIdx.x][d]"),
+    ("dense_forward", "register_tiled", "top + y + i * high", "top + y + j * high"),
+    ("dense_forward", "vectorised", "there >= 4", "there >= 3"),
+    ("dense_forward", "split_k", "s < SPLITS; ++s", "s < SPLITS - 1; ++s"),
+    ("dense_forward", "tensor_core", "left_piece[i + 8][k + t]", "left_piece[i][k + t]"),
+    ("dense_backward_bias", None, "m < M", "m <= M"),
+]
+
+#: A barrier that is dropped, by the comment that says what it separates, and a kernel that misses it.
+BARRIERS = [
+    ("adam", "the rate is there", "adam_step"),
+    ("dense", "both pieces are there", "dense_forward_tiled"),
+    ("dense", "all have read them", "dense_forward_tiled"),
+    ("dense", "the sums of all warps are there", "dense_forward_split_k"),
+]
+
+
+def planted(tmp_path, folder, old, new):
+    """The path of a folder's cuda.cu in which ``old``, wherever it stands, is ``new``."""
+    source = (_KERNELS / folder / "cuda.cu").read_text(encoding="utf-8")
+    assert old in source
+    path = tmp_path / "cuda.cu"
+    path.write_text(source.replace(old, new), encoding="utf-8")
+    return path
+
+
+def _kernel(op, version):
+    return next(k for k in op.kernels if k.backend == "cuda" and k.version == version)
+
+
+def launched(path, op, version, real="float"):
+    constants = dense.CONSTANTS if op.package == dense.__name__ else {}
+    module = Module(path, simt.Executor(), real, constants)
+
+    def call(*arguments):
+        sizes = op.sizes(arguments)
+        grid, block = _kernel(op, version).launch(**sizes)
+        module.launch(op.function(version), grid, block, (*arguments, *sizes.values()))
+
+    return call
+
+
+def check(path, op, version):
+    rounding = _kernel(op, version).rounding
+    for size in (5, 70 if len(op.dims) > 1 else 300):  # a second block, a second piece for each warp
+        sizes = {d: size + 3 * i for i, d in enumerate(op.dims)}
+        arguments = make_arguments(op, sizes, np.random.default_rng(size))
+        assert_matches_reference(op, launched(path, op, version), arguments, HOST, rounding)
+
+
+@pytest.mark.parametrize(("name", "version", "old", "new"), WRONG, ids=[f"{w[0]}: {w[3]}" for w in WRONG])
+def test_a_wrong_kernel_is_rejected(tmp_path, name, version, old, new):
+    op = ops()[name]
+    folder = op.package.rpartition(".")[2]
+    check(planted(tmp_path, folder, old, old), op, version)
+    with pytest.raises(AssertionError):
+        check(planted(tmp_path, folder, old, new), op, version)
+
+
+def test_the_gradient_check_misses_no_term_of_batchnorm(tmp_path):
+    forward, backward = ops()["batchnorm_forward_train"], ops()["batchnorm_backward"]
+    path = planted(tmp_path, "batchnorm", "(sum + normalised * sum_normalised) / B", "sum / B")
+    table = implementations("reference") | {backward.name: launched(path, backward, None, "double")}
+    with pytest.raises(AssertionError):
+        gradcheck(forward, table, {"B": 5, "C": 4}, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(("folder", "barrier", "kernel"), BARRIERS)
+def test_a_dropped_barrier_is_a_data_race(tmp_path, folder, barrier, kernel):
+    source = (_KERNELS / folder / "cuda.cu").read_text(encoding="utf-8")
+    lines = [line for line in source.splitlines() if f"();  // {barrier}" in line]
+    assert lines
+    path = tmp_path / "cuda.cu"
+    path.write_text("\n".join(";" if line in lines else line for line in source.splitlines()), encoding="utf-8")
+    command = [sys.executable, "-m", "cgan_raw.kernels.simt.sanitize", "thread", __file__, str(path), kernel]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 66, done.stderr
+    assert "data race" in done.stderr
+    assert "cuda.cu" in done.stderr
+
+
+if __name__ == "__main__":
+    path, kernel = sys.argv[1:]
+    op = next(op for name, op in ops().items() if kernel.startswith(name))
+    version = kernel.removeprefix(op.name).removeprefix("_") or None
+    sizes = {d: 35 + 2 * i for i, d in enumerate(op.dims)}
+    arguments = make_arguments(op, sizes, np.random.default_rng(0))
+    launched(path, op, version)(*arguments.values())

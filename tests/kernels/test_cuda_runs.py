@@ -1,0 +1,56 @@
+"""Every kernel of the CUDA C++ run as a GPU might: in any order, on any grid, on arrays with nothing around.
+
+``make sanitize`` runs this file under the sanitizers, which see what results may hide.
+"""
+
+import numpy as np
+from cases import each_version
+from cgan_raw.kernels import simt
+from cgan_raw.kernels.dispatch import LaunchedOp, compiled
+
+from cgan_raw.testing import call, make_arguments
+
+
+def drawn(op, size=35):
+    sizes = {d: size + 2 * i for i, d in enumerate(op.dims)}
+    return sizes, make_arguments(op, sizes, np.random.default_rng(1), np.float32)
+
+
+def assert_same(results, expected):
+    for name, array in results.items():
+        assert array.tobytes() == expected[name].tobytes(), name
+
+
+@each_version
+def test_thread_order_does_not_change_a_bit(op, kernel):
+    _, arguments = drawn(op)
+    results = [
+        call(op, LaunchedOp(op, compiled(simt.Executor(order=order)), kernel.version), arguments)
+        for order in ("forward", "reverse", 5)
+    ]
+    for result in results[1:]:
+        assert_same(result, results[0])
+
+
+@each_version
+def test_one_block_computes_everything(op, kernel):
+    """A block walks tiles from its own number in steps of the grid's."""
+    sizes, arguments = drawn(op)
+    launched = LaunchedOp(op, compiled(simt.Executor()), kernel.version)
+    module, block = launched.modules(op.package), kernel.launch(**sizes).block
+
+    def in_one_block(*values):
+        module.launch(op.function(kernel.version), 1, block, (*values, *sizes.values()))
+
+    assert_same(call(op, in_one_block, arguments), call(op, launched, arguments))
+
+
+@each_version
+def test_on_arrays_of_their_own(op, kernel):
+    """Elsewhere guard bands surround the arrays; here a sanitizer sees the first element beyond."""
+    launched = LaunchedOp(op, compiled(simt.Executor()), kernel.version)
+    for size in (1, 37):
+        arguments = drawn(op, size)[1]
+        expected = call(op, launched, arguments)
+        launched(*arguments.values())
+        assert_same({name: arguments[name] for name in expected}, expected)
