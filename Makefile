@@ -5,7 +5,7 @@ PYTHON ?= python3
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help train test sanitize bench lint report clean
+.PHONY: help train test compile sanitize bench lint report clean
 
 help:  ## list the commands
 	@awk -F ':.*## *' '/^[a-z-]+: .*##/ || /^[a-z-]+:  ##/ { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,6 +15,9 @@ train: $(VENV)/.train  ## train on the device at hand; flags: make train ARGS="-
 
 test: $(VENV)/.dev  ## run the whole test suite
 	$(VENV)/bin/python -m pytest $(ARGS)
+
+compile: $(VENV)-compile/.compile  ## compile the kernels for every GPU, without one; ARGS=--update renews their figures
+	$(VENV)-compile/bin/python -m pytest tests/compile $(ARGS)
 
 bench: $(VENV)/.bench  ## measure this machine, beside PyTorch and JAX, and keep the figures in bench/results
 	$(VENV)/bin/python -m bench.compare_iterations $(ARGS)
@@ -33,24 +36,33 @@ lint: $(VENV)/.dev  ## check style: ruff, and clang-format for CUDA C++
 	git ls-files '*.cu' '*.cuh' '*.h' | xargs -r $(VENV)/bin/clang-format --dry-run --Werror
 
 clean:  ## remove what the commands above made, but no run
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf $(VENV) $(VENV)-compile build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .benchmarks
 
 # The extra for the machine's GPU, if there is one: CUDA 13 for drivers and chips that it supports, else CUDA 12.
 GPU_EXTRA := $(shell nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | tr -d . | awk \
 	-v cuda="$$(nvidia-smi 2>/dev/null | sed -nE 's/.*CUDA Version: ([0-9]+).*/\1/p')" \
 	'NR == 1 && cuda >= 12 { print (cuda >= 13 && $$1 >= 75) ? "cu13" : "cu12" }')
 
-$(VENV)/bin/python:
+$(VENV)/bin/python $(VENV)-compile/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=...")'
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(@:/bin/python=)
 
 COMMA := ,
 SPACE := $(subst ,, )
 
+define INSTALL
+$(@D)/bin/python -m pip install --quiet --editable '.$(if $(EXTRAS),[$(subst $(SPACE),$(COMMA),$(strip $(EXTRAS)))])'
+@touch $@
+endef
+
 # A stamp file an extra: pip runs again only when the project's metadata change.
 $(VENV)/.%: pyproject.toml setup.py | $(VENV)/bin/python
-	$(VENV)/bin/python -m pip install --quiet --editable '.$(if $(EXTRAS),[$(subst $(SPACE),$(COMMA),$(strip $(EXTRAS)))])'
-	@touch $@
+	$(INSTALL)
 $(VENV)/.train: EXTRAS = $(GPU_EXTRA)
 $(VENV)/.dev:   EXTRAS = dev $(GPU_EXTRA)
 $(VENV)/.bench: EXTRAS = dev bench $(GPU_EXTRA)
+
+# An environment of its own: PyTorch and CuPy want NVRTC in versions of their own.
+$(VENV)-compile/.compile: pyproject.toml setup.py | $(VENV)-compile/bin/python
+	$(INSTALL)
+$(VENV)-compile/.compile: EXTRAS = compile

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from cgan_raw.kernels import simt
 from cgan_raw.kernels.dispatch import LaunchedOp, compiled
 from cgan_raw.kernels.registry import Kernel, Op, ops
 
-from cgan_raw.testing import HOST, Device
+from cgan_raw.testing import HOST, Device, assert_matches_reference, make_arguments
 
 #: The sizes at which tiles, warps and vector loads end badly, and two of the network's own.
 AWKWARD = (1, 31, 32, 33, 127, 129, 784, 1000)
@@ -17,30 +18,47 @@ AWKWARD = (1, 31, 32, 33, 127, 129, 784, 1000)
 #: Where each backend's arrays live.  A backend that is missing here is an error, so none can go untested.
 DEVICES: dict[str, Device] = {"reference": HOST, "cpu": HOST, "cuda": HOST}
 
-#: The CUDA C++ on the CPU, for each scalar type.
-SIMT = {
-    np.dtype(np.float32): compiled(simt.Executor()),
-    np.dtype(np.float64): compiled(simt.Executor(), "double"),
-}
+
+class Place:
+    """Where CUDA C++ runs: its arrays' device, and its kernels for each scalar type."""
+
+    def __init__(self, device: Device, executor):
+        self.device = device
+        self.modules = {
+            np.dtype(np.float32): compiled(executor),
+            np.dtype(np.float64): compiled(executor, "double"),
+        }
+
+
+@cache
+def place(name: str) -> Place:
+    """``"simt"``, which is the CPU, or ``"gpu"``, which is made when the first test asks for it."""
+    if name == "simt":
+        return Place(HOST, simt.Executor())
+    import cupy
+    from cgan_raw.kernels import gpu
+
+    return Place(Device(to_device=cupy.asarray, to_host=cupy.asnumpy), gpu.Executor())
 
 
 @dataclass(frozen=True)
 class Case:
-    """One implementation of one op."""
+    """One implementation of one op; if it is CUDA C++, in the place of that name."""
 
     op: Op
     kernel: Kernel
+    place: str = "simt"
 
     def __str__(self) -> str:
         return "-".join(filter(None, (self.op.name, self.kernel.backend, self.kernel.version)))
 
     @property
     def function(self) -> Callable:
-        return function(self.op, self.kernel)
+        return function(self.op, self.kernel, self.place)
 
     @property
     def device(self) -> Device:
-        return DEVICES[self.kernel.backend]
+        return place(self.place).device if self.kernel.backend == "cuda" else DEVICES[self.kernel.backend]
 
     @property
     def real(self) -> type:
@@ -48,14 +66,14 @@ class Case:
         return np.float64 if self.kernel.backend == "reference" else np.float32
 
 
-def function(op: Op, kernel: Kernel) -> Callable:
+def function(op: Op, kernel: Kernel, where: str = "simt") -> Callable:
     """The implementation as a function of the op's arguments, of float32 or of float64."""
     if kernel.backend != "cuda":
         return op.implementation(kernel.backend, kernel.version)
 
     def launch(*arguments):
-        real = {a.dtype for a in arguments if isinstance(a, np.ndarray) and a.dtype.kind == "f"}
-        modules = SIMT[real.pop() if real else np.dtype(np.float32)]
+        real = {a.dtype for a in arguments if getattr(a, "shape", ()) and a.dtype.kind == "f"}
+        modules = place(where).modules[real.pop() if real else np.dtype(np.float32)]
         LaunchedOp(op, modules, kernel.version)(*arguments)
 
     return launch
@@ -66,7 +84,7 @@ def backward_table(case: Case) -> dict[str, Callable]:
     table = {case.op.name: case.function}
     for op in (ops()[name] for name in case.op.backward):
         versions = {k.version: k for k in kernels(op) if k.backend == case.kernel.backend}
-        table[op.name] = function(op, versions[case.kernel.version if len(versions) > 1 else None])
+        table[op.name] = function(op, versions[case.kernel.version if len(versions) > 1 else None], case.place)
     return table
 
 
@@ -96,3 +114,10 @@ VERSIONS = [
     if kernel.backend == "cuda"
 ]
 each_version = pytest.mark.parametrize(("op", "kernel"), VERSIONS)
+
+
+def check_case(case: Case, sizes: dict[str, int], seed: int, real: type) -> None:
+    """Compare a case with the reference on arguments of these sizes; AssertionError if it differs."""
+    arguments = make_arguments(case.op, sizes, np.random.default_rng(seed), real)
+    rounding = case.kernel.rounding if real is np.float32 else 0
+    assert_matches_reference(case.op, case.function, arguments, case.device, rounding)

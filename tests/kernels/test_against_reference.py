@@ -2,23 +2,15 @@
 
 import numpy as np
 import pytest
-from cases import awkward_sizes, each_kernel
+from cases import awkward_sizes, check_case, each_kernel
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from cgan_raw.testing import assert_matches_reference, make_arguments
-
-
-def check(case, sizes, seed, real):
-    arguments = make_arguments(case.op, sizes, np.random.default_rng(seed), real)
-    rounding = case.kernel.rounding if real is np.float32 else 0
-    assert_matches_reference(case.op, case.function, arguments, case.device, rounding)
 
 
 @each_kernel
 def test_at_awkward_sizes(case):
     for seed, sizes in enumerate(awkward_sizes(case.op)):
-        check(case, sizes, seed, np.float32)
+        check_case(case, sizes, seed, np.float32)
 
 
 @each_kernel
@@ -27,6 +19,6 @@ def test_at_drawn_sizes(case, real):
     @settings(max_examples=25)
     @given(st.fixed_dictionaries({d: st.integers(1, 140) for d in case.op.dims}), st.integers(0, 2**32))
     def draw(sizes, seed):
-        check(case, sizes, seed, real)
+        check_case(case, sizes, seed, real)
 
     draw()

@@ -226,14 +226,14 @@ def test_compiled_once(tmp_path, monkeypatch):
     Module(HERE / "faults.cu", simt.Executor())
     compiled = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*")}
     assert sorted(path.suffix for path in compiled) == [".o", ".so"]
-    monkeypatch.setattr(compiler, "_COMPILER", "g++-is-not-called")
+    monkeypatch.setattr(compiler, "COMPILER", "g++-is-not-called")
     Module(HERE / "faults.cu", simt.Executor("reverse"))
     assert compiled == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*")}
 
 
 def test_no_compiler(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(compiler, "_COMPILER", "no-such-compiler")
+    monkeypatch.setattr(compiler, "COMPILER", "no-such-compiler")
     with pytest.raises(simt.BuildError, match=r"^no-such-compiler is not installed") as error:
         Module(HERE / "faults.cu", simt.Executor())
     assert "\n" not in str(error.value)
