@@ -139,7 +139,7 @@ def _gpu_backend(tf32: bool, graph: bool) -> Backend:
 def _gpu_fault() -> str | None:
     """What keeps the GPU from being used, in words; None if nothing does."""
     if importlib.util.find_spec("cupy") is None:
-        return "CuPy is not installed (pip install 'cgan_raw[cu13]', or [cu12] for an older driver or GPU)"
+        return "CuPy is not installed (in the checkout: pip install '.[cu13]', or '.[cu12]' for an older GPU)"
     try:
         import cupy
 

@@ -16,8 +16,8 @@ def add_device(parser: argparse.ArgumentParser) -> None:
         "--device",
         choices=DEVICES,
         default="auto",
-        help="where to compute; auto: a GPU if one can be used, else the CPU; simt: the GPU's kernels, thread by"
-        " thread on the CPU (default: %(default)s)",
+        help="where to compute; auto: a GPU if one can be used, else the CPU; "
+        "simt: the GPU's kernels, thread by thread on the CPU (default: %(default)s)",
     )
     parser.add_argument(
         "--tf32", action="store_true", help="on gpu and simt: multiply on the tensor cores, with 11-bit factors"
