@@ -5,7 +5,7 @@ PYTHON ?= python3
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help train test compile sanitize bench lint report clean
+.PHONY: help train test compile sanitize bench gpu-check lint report clean
 
 help:  ## list the commands
 	@awk -F ':.*## *' '/^[a-z-]+: .*##/ || /^[a-z-]+:  ##/ { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,11 +16,14 @@ train: $(VENV)/.train  ## train on the device at hand; flags: make train ARGS="-
 test: $(VENV)/.dev  ## run the whole test suite
 	$(VENV)/bin/python -m pytest $(ARGS)
 
-compile: $(VENV)-compile/.compile  ## compile the kernels for every GPU, without one; ARGS=--update renews their figures
+compile: $(VENV)-compile/.compile  ## compile the kernels for every GPU, without one; see CONTRIBUTING.md
 	$(VENV)-compile/bin/python -m pytest tests/compile $(ARGS)
 
 bench: $(VENV)/.bench  ## measure this machine, beside PyTorch and JAX, and keep the figures in bench/results
 	$(VENV)/bin/python -m bench.compare_iterations $(ARGS)
+
+gpu-check:  ## check and measure this machine's GPU; installs nothing: make gpu-check PYTHON=.venv/bin/python
+	$(PYTHON) -m bench.gpu_check
 
 report: $(VENV)/.dev  ## renew the figures in README from bench/results
 	$(VENV)/bin/python -m bench.report
