@@ -1,0 +1,50 @@
+"""What only a machine with a GPU can show; on any other, every test here is skipped, for one reason."""
+
+import importlib.util
+import os
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in the conftest.py above, which may be left out
+
+from cgan_raw.backends import make_backend
+from cgan_raw.errors import InputError
+
+# The cases, checks and commands of the other tests are those of these too.
+sys.path += [str(Path(__file__).parents[1] / folder) for folder in ("kernels", "app")]
+
+#: What a training run imports beside NumPy: import name -> the package that has it.
+_COMMAND_NEEDS = {
+    "PIL": "Pillow",
+    "matplotlib": "matplotlib",
+    "safetensors": "safetensors",
+    "tqdm": "tqdm",
+}
+
+
+@cache
+def _fault() -> str | None:
+    """Why there is no GPU to test on, or None."""
+    try:
+        make_backend("gpu")
+    except InputError as error:
+        return str(error)
+    return None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup():
+    """Skip from one place, so that the end of a run shows one line with their number."""
+    if _fault() is not None:
+        pytest.skip(f"needs a GPU: {_fault()}")
+
+
+@pytest.fixture(scope="session")
+def command():
+    """The training command, which needs packages that an iteration by itself does not."""
+    missing = [package for name, package in _COMMAND_NEEDS.items() if importlib.util.find_spec(name) is None]
+    if missing:
+        pytest.skip(f"the training command needs packages that are not installed: {', '.join(missing)}")
