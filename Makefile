@@ -8,7 +8,7 @@ ARGS   ?=
 .PHONY: help train test compile sanitize bench gpu-check lint report clean
 
 help:  ## list the commands
-	@awk -F ':.*## *' '/^[a-z-]+: .*##/ || /^[a-z-]+:  ##/ { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## *' '/^[a-z-]+: .*##/ || /^[a-z-]+:  ##/ { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 train: $(VENV)/.train  ## train on the device at hand; flags: make train ARGS="--iterations 500 --seed 3"
 	$(VENV)/bin/python -m cgan_raw.train $(ARGS)

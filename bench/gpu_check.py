@@ -103,7 +103,8 @@ def run(steps: Sequence[Step], out: Path, work: Path, budget: float = _BUDGET) -
 def _one(step: Step, work: Path, left: float) -> Result:
     missing = [_PACKAGES.get(name, name) for name in step.needs if importlib.util.find_spec(name) is None]
     if missing:
-        return Result(step.name, NOT_RUN, f"{', '.join(missing)} is not installed")
+        verb = "is" if len(missing) == 1 else "are"
+        return Result(step.name, NOT_RUN, f"{', '.join(missing)} {verb} not installed")
     if left < _LEAST:
         return Result(step.name, NOT_RUN, f"{max(left, 0):.0f} s are left of the time for all")
     started = time.monotonic()
@@ -193,9 +194,14 @@ def _measured(name: str) -> Callable[[Path], dict]:
     return lambda work: json.loads((work / f"{name}.json").read_text())
 
 
-def _tested(work: Path, file: str = "tests.xml") -> dict:
+def _tested(name: str) -> Callable[[Path], dict]:
+    """The figures of a step of pytest, which left NAME.xml."""
+    return lambda work: _count(ElementTree.parse(work / f"{name}.xml"))
+
+
+def _count(report: ElementTree.ElementTree) -> dict:
     """How many tests passed, and why others were skipped.  NotProven if none passed and none failed."""
-    cases = list(ElementTree.parse(work / file).iter("testcase"))
+    cases = list(report.iter("testcase"))
     skipped = Counter(skip.get("message") for case in cases for skip in case.iter("skipped"))
     bad = [
         f"{c.get('classname')}::{c.get('name')}"
@@ -240,7 +246,7 @@ _BENCHMARKS = (*_PYTEST, "--benchmark-only", "--junitxml={work}/benchmarks.xml",
 
 STEPS = (
     _module("device", 40, (), logged=False),  # all that it prints is a fault, which the table shows
-    Step("tests", _TESTS, 240, ("pytest", "numpy", "cupy"), _tested),
+    Step("tests", _TESTS, 240, ("pytest", "numpy", "cupy"), _tested("tests")),
     _training("train"),
     _training("train_tf32", "--tf32"),
     _module("iterations", 60),
@@ -250,7 +256,7 @@ STEPS = (
         _BENCHMARKS,
         60,
         ("pytest", "pytest_benchmark", "numpy"),
-        lambda work: _tested(work, "benchmarks.xml"),
+        _tested("benchmarks"),
     ),
 )
 

@@ -64,7 +64,7 @@ def test_a_missing_package_is_named_and_nothing_runs(do, tmp_path):
 
 def test_a_package_is_named_as_one_installs_it(do, monkeypatch):
     monkeypatch.setattr(gpu_check.importlib.util, "find_spec", lambda name: None)
-    assert do(python("step", "", needs=("PIL", "tqdm")))["step"].note == "Pillow, tqdm is not installed"
+    assert do(python("step", "", needs=("PIL", "tqdm")))["step"].note == "Pillow, tqdm are not installed"
 
 
 def test_the_time_for_all_cuts_a_step_short_and_leaves_out_those_after_it(do, monkeypatch):
@@ -157,7 +157,7 @@ def test_table_has_a_line_for_each_step(do):
 def pytest_step(folder, code):
     (folder / "test_it.py").write_text(code)
     command = ("-m", "pytest", "-c", os.devnull, "-p", "no:cacheprovider", "--junitxml={work}/tests.xml")
-    return Step("tests", (*command, str(folder / "test_it.py")), 60, ("pytest",), gpu_check._tested)
+    return Step("tests", (*command, str(folder / "test_it.py")), 60, ("pytest",), gpu_check._tested("tests"))
 
 
 SKIPPED = "import pytest\n@pytest.mark.skip(reason='no GPU')\ndef test_skipped(): pass\n"

@@ -81,7 +81,7 @@ def check(path, op, version):
 def test_a_wrong_kernel_is_rejected(tmp_path, name, version, old, new):
     op = ops()[name]
     folder = op.package.rpartition(".")[2]
-    check(planted(tmp_path, folder, old, old), op, version)
+    check(_KERNELS / folder / "cuda.cu", op, version)
     with pytest.raises(AssertionError):
         check(planted(tmp_path, folder, old, new), op, version)
 
