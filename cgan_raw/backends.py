@@ -46,6 +46,10 @@ class Backend:
         """A host array as one of the backend's; without a copy where they share memory."""
         return array
 
+    def write(self, array, values: np.ndarray) -> None:
+        """Copy host values into one of the backend's arrays, of the same shape, casting to its dtype."""
+        array[...] = values
+
     def download(self, array) -> np.ndarray:
         """One of the backend's arrays as a host array, once all that was enqueued has been computed."""
         return array
@@ -78,6 +82,9 @@ class GpuBackend(Backend):
 
         with _memory_errors():
             return cupy.asarray(array)
+
+    def write(self, array, values):
+        array.set(np.ascontiguousarray(values, array.dtype))  # a copy; CuPy's assignment compiles a kernel
 
     def download(self, array):
         return array.get()
@@ -144,7 +151,7 @@ def _gpu_fault() -> str | None:
         import cupy
 
         cupy.cuda.runtime.getDeviceCount()
-        cupy.zeros(1).get()
+        cupy.RawModule(code='extern "C" __global__ void probe() {}').get_function("probe")
     except ImportError as error:
         return f"CuPy does not load ({_first_line(error)}): is it the wheel for this driver's CUDA?"
     except Exception as error:  # CUDARuntimeError, CUDADriverError: their classes are only there if CuPy loads

@@ -43,7 +43,7 @@ class Iteration:
 
         self.counters = backend.zeros((4,), "int64")
         self.increments = backend.zeros((4,), "int64")
-        self.increments[...] = backend.upload(np.array(_COUNTERS_PER_ITERATION))
+        backend.write(self.increments, np.array(_COUNTERS_PER_ITERATION))
         self.iteration, t_real, t_fake, t_generator = (self.counters[i : i + 1] for i in range(4))
         self._set_iteration(0)
 
@@ -121,7 +121,7 @@ class Iteration:
     def restore(self, state: dict[str, np.ndarray], iteration: int) -> None:
         """Go on from a checkpoint's tensors as if its iterations had been run here."""
         for name, array in self._named():
-            array[...] = self.backend.upload(state[name])
+            self.backend.write(array, state[name])
         self._set_iteration(iteration)
 
     def _named(self):
@@ -130,4 +130,4 @@ class Iteration:
 
     def _set_iteration(self, iteration: int) -> None:
         counters = np.array(_COUNTERS_AT_START) + iteration * np.array(_COUNTERS_PER_ITERATION)
-        self.counters[...] = self.backend.upload(counters)
+        self.backend.write(self.counters, counters)

@@ -88,7 +88,7 @@ class Parameters:
         before_training = self.backend.zeros((1,), "int64")
         for name, tensor in self.tensors.items():
             if isinstance(tensor.initial, Constant):
-                self.values[name][...] = tensor.initial.value
+                self.backend.write(self.values[name], np.full(tensor.shape, tensor.initial.value))
             else:
                 flat = self.values[name].reshape(-1)
                 self.backend.ops.random_uniform(

@@ -20,7 +20,7 @@ def load_generator(backend: Backend, checkpoint: Checkpoint) -> Parameters:
     """The generator's parameters from a checkpoint."""
     parameters = Parameters(backend, "generator")
     for name, array in parameters.values.items():
-        array[...] = backend.upload(checkpoint.tensors[f"generator.{name}"])
+        backend.write(array, checkpoint.tensors[f"generator.{name}"])
     return parameters
 
 
@@ -35,7 +35,7 @@ class Sampler:
         rows = len(self.labels)
         self.generator = Network(parameters, rows)
         device_labels = self.backend.zeros((rows,), "int32")
-        device_labels[...] = self.backend.upload(np.array(self.labels, np.int32))
+        self.backend.write(device_labels, np.array(self.labels))
         self.mode = Mode(device_labels, training=False)
         self.z = self.backend.zeros((rows, LATENT))
         before_training = self.backend.zeros((1,), "int64")

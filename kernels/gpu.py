@@ -60,7 +60,7 @@ class Recorder:
     Parameters
     ----------
     enqueue : makes the launches, the same ones on the same arrays at each call.
-    stream : the current stream, not the default one.
+    stream : where to enqueue; not the default one.
     """
 
     #: Sequences in the long graph: enough that launching it costs the host next to nothing for each.
@@ -73,6 +73,10 @@ class Recorder:
 
     def __call__(self, most: int) -> int:
         """Enqueue the sequence up to ``most`` times; returns how often."""
+        with self.stream:
+            return self._enqueue_some(most)
+
+    def _enqueue_some(self, most: int) -> int:
         if not self.warm:
             self.warm = True
             self.enqueue()
