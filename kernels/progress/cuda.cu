@@ -8,7 +8,7 @@
 // Memory    24 bytes a counter.
 // Limit     bound by the launch itself.
 // Numerics  integers, exact.
-// Source    the design's own.
+// Source    this project.
 // Same op   reference.py   cpu.py
 __device__ void counters_advance_tile(int tile, long long* counters, const long long* increments, int n) {
     int i = tile * blockDim.x + threadIdx.x;
@@ -27,7 +27,7 @@ extern "C" __global__ void counters_advance(long long* counters, const long long
 // Memory    8 bytes a loss and the iteration's number.
 // Limit     bound by the launch itself.
 // Numerics  a copy.
-// Source    the design's own.
+// Source    this project.
 // Same op   reference.py   cpu.py
 __device__ void losses_record_tile(int tile, real* ring, const real* losses, const long long* iteration, int R,
                                    int C) {
