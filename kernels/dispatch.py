@@ -1,27 +1,33 @@
-"""From an op to the launch of its kernel: the op table of the backends that launch CUDA C++."""
+"""From an op to the launch of its kernel: the op table of the backends that launch CUDA C++ or Numba CUDA."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 
-from .launch import Module
+from .launch import Module, NumbaModule
 from .registry import Op, ops
 
 
-def compiled(executor, real: str = "float") -> Callable[[str], Module]:
-    """A function from the package of an op folder to its kernels, which are compiled when first asked for."""
+class Modules:
+    """The kernels of an executor, by the package of their op folder; compiled when first asked for."""
 
-    @cache
-    def module(package: str) -> Module:
+    def __init__(self, executor, real: str = "float"):
+        self.executor, self.real, self.backend = executor, real, executor.backend
+        self._modules: dict[str, Module | NumbaModule] = {}
+
+    def __call__(self, package: str) -> Module | NumbaModule:
+        if package not in self._modules:
+            self._modules[package] = self._load(package)
+        return self._modules[package]
+
+    def _load(self, package: str) -> Module | NumbaModule:
+        if self.backend == "numba_cuda":
+            return NumbaModule(package, self.executor, self.real)
         folder = import_module(package)
         constants = getattr(folder, "CONSTANTS", {})
-        return Module(Path(folder.__file__).with_name("cuda.cu"), executor, real, constants)
-
-    return module
+        return Module(Path(folder.__file__).with_name("cuda.cu"), self.executor, self.real, constants)
 
 
 class LaunchedOp:
@@ -29,35 +35,34 @@ class LaunchedOp:
 
     Parameters
     ----------
-    modules : as :func:`compiled` makes it.
-    version : always this one; None leaves it to the contract.
+    version : always this one; None leaves it to the contract: the first of its choice that the backend has.
     """
 
-    def __init__(self, op: Op, modules: Callable[[str], Module], version: str | None = None):
+    def __init__(self, op: Op, modules: Modules, version: str | None = None):
         self.op, self.modules, self.version = op, modules, version
-        self.kernels = {kernel.version: kernel for kernel in op.kernels if kernel.backend == "cuda"}
+        self.kernels = {kernel.version: kernel for kernel in op.kernels if kernel.backend == modules.backend}
 
     def __call__(self, *arguments) -> None:
         sizes = self.op.sizes(arguments)
         version = self.version
         if version is None and self.op.choose is not None:
-            version = self.op.choose(**sizes)
+            version = next(v for v in self.op.choose(**sizes) if v in self.kernels)
         grid, block = self.kernels[version].launch(**sizes)
         module = self.modules(self.op.package)
         module.launch(self.op.function(version), grid, block, (*arguments, *sizes.values()))
 
 
 def table(executor, tf32: bool = False) -> SimpleNamespace:
-    """The op table of CUDA C++ on an executor.
+    """The op table of CUDA C++, or of Numba CUDA, on an executor.
 
     Parameters
     ----------
     tf32 : let the tensor cores multiply, which rounds factors to 11 bits.
     """
-    modules = compiled(executor)
+    modules = Modules(executor)
 
     def launched(op: Op) -> LaunchedOp:
-        versions = {kernel.version for kernel in op.kernels}
+        versions = {kernel.version for kernel in op.kernels if kernel.backend == executor.backend}
         return LaunchedOp(op, modules, "tensor_core" if tf32 and "tensor_core" in versions else None)
 
     return SimpleNamespace(**{name: launched(op) for name, op in ops().items()})

@@ -15,6 +15,7 @@ import numpy as np
 class Executor:
     """Compiles for the current device and launches on the current stream."""
 
+    backend = "cuda"
     array_type = cupy.ndarray
 
     def load(self, source: str, kernels: Sequence[str], real: str) -> Loaded:

@@ -1,11 +1,12 @@
-"""How the CUDA C++ of an op is loaded and launched, whoever runs it.
+"""How the kernels of an op are loaded and launched, whoever runs them.
 
-A :class:`Module` is one ``.cu`` file; its executor compiles and runs it.  An executor has ``array_type``,
-the class of the arrays it takes, and ``load(source, kernels, real)``, which returns something with
-``launch(name, grid, block, arguments, shared, cooperative)``.
+A :class:`Module` is one ``cuda.cu``, a :class:`NumbaModule` one ``numba_cuda.py``; its executor compiles and
+runs it.  An executor has ``backend``, which of the two it runs; ``array_type``, the class of the arrays it
+takes; and ``load``, which returns something with ``launch(name, grid, block, arguments, shared, cooperative)``.
 
 Neither CuPy nor ctypes casts a scalar, and neither looks at an array's dtype: a Python float given for a
-``float`` arrives as another number, silently.  So the C declaration in the source decides, for every executor.
+``float`` arrives as another number, silently.  Numba compiles a kernel anew for whatever types arrive.  So the
+C declaration in the source decides, or the op's signature, for every executor.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -20,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from .geometry import THREADS
+from .registry import Op
 
 COMMON = Path(__file__).with_name("common.cuh")
 
@@ -50,32 +53,17 @@ class Parameter:
     const: bool
 
 
-class Module:
-    """The kernels of one ``.cu`` file, compiled.
+class _Kernels:
+    """Compiled kernels and what each declares.
 
     Parameters
     ----------
-    cu_path : the file; ``common.cuh`` is put before it.
-    executor : who compiles and runs the kernels.
-    real : ``"float"`` or ``"double"``, what the kernels' scalar type ``real`` stands for.
-    constants : the contract's sizes that the source uses, by name.
-
-    Raises
-    ------
-    TypeError : a kernel is declared with a type that is not one of ``_DTYPES``.
+    parameters : of each kernel, by its name.
+    loaded : as an executor's ``load`` returns it.
     """
 
-    def __init__(
-        self,
-        cu_path: Path | str,
-        executor,
-        real: str = "float",
-        constants: Mapping[str, int] = MappingProxyType({}),
-    ):
-        source = module_source(cu_path, {"THREADS": THREADS, **constants})
-        self.parameters = kernel_parameters(source, real)
-        self._array_type = executor.array_type
-        self._loaded = executor.load(source, tuple(self.parameters), real)
+    def __init__(self, parameters: Mapping[str, Sequence[Parameter]], array_type: type, loaded):
+        self.parameters, self._array_type, self._loaded = parameters, array_type, loaded
 
     def launch(
         self,
@@ -115,6 +103,53 @@ class Module:
         return cast_scalar(kernel, parameter, value)
 
 
+class Module(_Kernels):
+    """The kernels of one ``.cu`` file, compiled.
+
+    Parameters
+    ----------
+    cu_path : the file; ``common.cuh`` is put before it.
+    executor : who compiles and runs the kernels.
+    real : ``"float"`` or ``"double"``, what the kernels' scalar type ``real`` stands for.
+    constants : the contract's sizes that the source uses, by name.
+
+    Raises
+    ------
+    TypeError : a kernel is declared with a type that is not one of ``_DTYPES``.
+    """
+
+    def __init__(
+        self,
+        cu_path: Path | str,
+        executor,
+        real: str = "float",
+        constants: Mapping[str, int] = MappingProxyType({}),
+    ):
+        source = module_source(cu_path, {"THREADS": THREADS, **constants})
+        parameters = kernel_parameters(source, real)
+        super().__init__(parameters, executor.array_type, executor.load(source, tuple(parameters), real))
+
+
+class NumbaModule(_Kernels):
+    """The kernels of one ``numba_cuda.py``, compiled or interpreted.
+
+    Parameters
+    ----------
+    package : the op folder, as an import name.
+    real : ``"float"`` or ``"double"``, what the kernels' scalar type ``real`` stands for.
+    """
+
+    def __init__(self, package: str, executor, real: str = "float"):
+        parameters = {
+            op.function(kernel.version): contract_parameters(op, real)
+            for op in import_module(package).OPS
+            for kernel in op.kernels
+            if kernel.backend == "numba_cuda"
+        }
+        loaded = executor.load(import_module(f"{package}.numba_cuda"), real)
+        super().__init__(parameters, executor.array_type, loaded)
+
+
 def module_source(cu_path: Path | str, constants: Mapping[str, int]) -> str:
     """Constants, ``common.cuh`` and the file as one text, with ``#line`` so that errors name the real file.
 
@@ -139,6 +174,20 @@ def kernel_parameters(source: str, real: str) -> dict[str, tuple[Parameter, ...]
     }
 
 
+def contract_parameters(op: Op, real: str) -> tuple[Parameter, ...]:
+    """What a kernel of an op takes by its contract: its arguments, then the sizes in order of appearance."""
+    arguments = (
+        Parameter(
+            a.name,
+            _DTYPES[real] if a.dtype == "real" else np.dtype(a.dtype),
+            pointer=a.dims is not None,
+            const=a.dims is not None and a.role == "in",
+        )
+        for a in op.arguments
+    )
+    return (*arguments, *(Parameter(d, np.dtype(np.int32), pointer=False, const=False) for d in op.dims))
+
+
 def _parse(kernel: str, declaration: str, dtypes: dict[str, np.dtype]) -> Parameter:
     match = _PARAMETER.fullmatch(" ".join(declaration.replace("__restrict__", " ").split()))
     if match is None or match["type"] not in dtypes:
@@ -154,7 +203,7 @@ def check_array(kernel: str, parameter: Parameter, value: Any, array_type: type)
         raise TypeError(f"{where} must be a {expected}, not {type(value).__module__}.{type(value).__name__}")
     if value.dtype != parameter.dtype:
         raise TypeError(f"{where} must be {parameter.dtype}, not {value.dtype}")
-    if not value.flags.c_contiguous:
+    if not value.flags["C_CONTIGUOUS"]:
         raise ValueError(f"{where} must be C-contiguous; its strides are {value.strides}")
     if not parameter.const and not getattr(value.flags, "writeable", True):  # CuPy has no read-only arrays
         raise ValueError(f"{where} is written by the kernel, and the array is read-only")

@@ -68,8 +68,8 @@ class Kernel:
 
 
 def gpu(launch: Callable[..., Launch]) -> tuple[Kernel, ...]:
-    """The kernels of an op that has one version, on the CPU and on a GPU."""
-    return (Kernel("cpu"), Kernel("cuda", None, launch))
+    """The kernels of an op that has one version, on the CPU and in both languages on a GPU."""
+    return (Kernel("cpu"), Kernel("cuda", None, launch), Kernel("numba_cuda", None, launch))
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Op:
     kernels : the implementations beside the reference.
     backward : names of the ops that make its gradients.  They take their arguments by name from the forward op:
         ``dx`` is the gradient of ``x``, and ``dy`` the gradient that arrives at ``y``.
-    choose : sizes as keywords -> the version to launch, where there are several.
+    choose : sizes as keywords -> the versions to launch, where there are several, the best one first.
     moved : sizes as keywords -> least bytes moved, where it is not each array once (a gather, say).
     """
 
@@ -96,7 +96,7 @@ class Op:
     flops: Callable[..., int]
     kernels: tuple[Kernel, ...]
     backward: tuple[str, ...] = ()
-    choose: Callable[..., str] | None = None
+    choose: Callable[..., tuple[str, ...]] | None = None
     moved: Callable[..., int] | None = None
 
     @cached_property

@@ -16,7 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from cgan_raw.kernels.dispatch import LaunchedOp, compiled
+from cgan_raw.kernels.dispatch import LaunchedOp, Modules
 from cgan_raw.kernels.registry import Op, ops
 
 from cgan_raw.config import DISCRIMINATOR_WIDTHS, GENERATOR_WIDTHS, LATENT, PIXELS, TrainConfig
@@ -41,7 +41,7 @@ def main(out: Path) -> int:
     import cupy
     from cgan_raw.kernels.gpu import Executor
 
-    modules, timer = compiled(Executor()), _Timer()
+    modules, timer = Modules(Executor()), _Timer()
     rows = []
     for name in _PRODUCTS:
         for K, N in _LAYERS:

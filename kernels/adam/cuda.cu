@@ -10,7 +10,7 @@
 // Barriers  one, between the thread that computes the rate and all that use it.
 // Numerics  the rate and 1 - beta2 = 0.001 are formed in double: in float, 1 - 0.999f is off by 5e-5 of itself.
 // Source    Kingma & Ba 2015, arXiv:1412.6980, Algorithm 1 and the end of section 2 ("epsilon hat").
-// Same op   reference.py (float64)   cpu.py
+// Same op   reference.py (float64)   cpu.py   numba_cuda.py
 __device__ void adam_step_tile(int tile, real* p, real* m, real* v, const real* g, real rate, double beta1,
                                double beta2, double eps, int n) {
     int i = tile * blockDim.x + threadIdx.x;

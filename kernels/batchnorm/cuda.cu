@@ -15,7 +15,7 @@
 // Barriers  those of the two sums.  Threads with c >= C stay alive to reach them and add zeros.
 // Numerics  two passes on purpose: E[x^2] - E[x]^2 loses all of var once |mean| >> std.  Fixed order of additions.
 // Source    Ioffe & Szegedy 2015, arXiv:1502.03167, Algorithm 1.
-// Same op   reference.py (float64)   cpu.py
+// Same op   reference.py (float64)   cpu.py   numba_cuda.py
 __device__ void batchnorm_forward_train_tile(int tile, real* scratch, real* y, real* mean, real* rstd,
                                              real* moving_mean, real* moving_variance, const real* x,
                                              const real* gamma, const real* beta, real eps, real momentum,
@@ -61,7 +61,7 @@ extern "C" __global__ void batchnorm_forward_train(real* y, real* mean, real* rs
 // Limit     bound by bandwidth; the root is computed again for each row, which costs less than a barrier.
 // Numerics  the same order of operations as in training.
 // Source    Ioffe & Szegedy 2015, arXiv:1502.03167, Algorithm 2.
-// Same op   reference.py (float64)   cpu.py
+// Same op   reference.py (float64)   cpu.py   numba_cuda.py
 __device__ void batchnorm_forward_inference_tile(int tile, real* y, const real* x, const real* gamma,
                                                  const real* beta, const real* moving_mean,
                                                  const real* moving_variance, real eps, int B, int C) {
@@ -88,7 +88,7 @@ extern "C" __global__ void batchnorm_forward_inference(real* y, const real* x, c
 // Barriers  those of the two sums.  Threads with c >= C stay alive to reach them and add zeros.
 // Numerics  xhat is formed again from x, mean and rstd, which is cheaper than keeping it.  Fixed order of additions.
 // Source    Ioffe & Szegedy 2015, arXiv:1502.03167, section 3, simplified in reference.py.
-// Same op   reference.py (float64)   cpu.py
+// Same op   reference.py (float64)   cpu.py   numba_cuda.py
 __device__ void batchnorm_backward_tile(int tile, real* scratch, real* dx, real* dgamma, real* dbeta,
                                         const real* dy, const real* x, const real* gamma, const real* mean,
                                         const real* rstd, int B, int C) {

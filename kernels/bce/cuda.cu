@@ -10,7 +10,7 @@
 // Barriers  those of the two sums; all threads of the block stay to the end.
 // Numerics  no exponent is positive, so nothing overflows.  A fixed tree: the same bits on every run.
 // Source    the rearrangement in reference.py.
-// Same op   reference.py (float64)   cpu.py
+// Same op   reference.py (float64)   cpu.py   numba_cuda.py
 extern "C" __global__ void bce_forward(real* loss, real* accuracy, const real* logits, real target, int B) {
     __shared__ real scratch[THREADS];
     real terms = 0, right = 0;
@@ -36,7 +36,7 @@ extern "C" __global__ void bce_forward(real* loss, real* accuracy, const real* l
 // Limit     bound by latency.
 // Numerics  the sigmoid from exp(-|l|) on both sides of 0, so nothing overflows and small values keep their digits.
 // Source    the derivative of (1).
-// Same op   reference.py (float64)   cpu.py
+// Same op   reference.py (float64)   cpu.py   numba_cuda.py
 __device__ void bce_backward_tile(int tile, real* dlogits, const real* logits, real target, int B) {
     int b = tile * blockDim.x + threadIdx.x;
     if (b >= B) return;

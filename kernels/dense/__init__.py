@@ -13,7 +13,7 @@ SPLITS = 8  # split_k: warps that share the depth of a 32 x 8 tile
 
 TF32_ROUNDING = 2.0**-10  # of a product: each factor to 11 significant bits, off by 2^-11 of itself at most
 
-#: What cuda.cu needs of these.
+#: What cuda.cu needs of these; numba_cuda.py imports them.
 CONSTANTS = {"TILE": TILE, "ROWS": ROWS, "COLUMNS": COLUMNS, "DEPTH": DEPTH, "SPLITS": SPLITS}
 
 #: Version -> height and width of a block's tile, and the block's threads (x, y).
@@ -26,9 +26,13 @@ _TILES = {
 }
 
 
-def choose(rows: int, columns: int, depth: int) -> str:
-    """The version for an output of (rows, columns): few rows make too few wide tiles to fill a GPU."""
-    return "split_k" if rows <= 32 else "vectorised"
+#: What Numba CUDA cannot say: it has no access of 16 bytes to an array of floats, and no mma.
+_CUDA_ONLY = ("vectorised", "tensor_core")
+
+
+def choose(rows: int, columns: int, depth: int) -> tuple[str, ...]:
+    """The versions for an output of (rows, columns): few rows make too few wide tiles to fill a GPU."""
+    return ("split_k",) if rows <= 32 else ("vectorised", "register_tiled")
 
 
 def _ladder(sizes) -> tuple[Kernel, ...]:
@@ -43,10 +47,11 @@ def _ladder(sizes) -> tuple[Kernel, ...]:
 
         return tiles
 
-    naive = Kernel("cuda", "naive", lambda **named: plane(*sizes(**named)[:2]))
+    launches = {"naive": lambda **named: plane(*sizes(**named)[:2])} | {v: launch(v) for v in _TILES}
     rounding = {"tensor_core": TF32_ROUNDING}
-    versions = (Kernel("cuda", version, launch(version), rounding.get(version, 0.0)) for version in _TILES)
-    return (Kernel("cpu"), naive, *versions)
+    cuda = (Kernel("cuda", version, tiles, rounding.get(version, 0.0)) for version, tiles in launches.items())
+    numba = (Kernel("numba_cuda", v, tiles) for v, tiles in launches.items() if v not in _CUDA_ONLY)
+    return (Kernel("cpu"), *cuda, *numba)
 
 
 def _product(name: str, signature: str, sizes, extra_flops=lambda **_: 0, backward=()) -> Op:

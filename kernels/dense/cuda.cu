@@ -44,7 +44,7 @@ __device__ inline void store(real* out, const real* bias, int row, int column, i
 // Limit     bound by the caches.
 // Numerics  one sum in the order of d.
 // Source    the formula.
-// Same op   reference.py (float64)   cpu.py
+// Same op   reference.py (float64)   cpu.py   numba_cuda.py
 template <bool LT, bool RT>
 __device__ void product_naive(int tile, real* out, Operand<LT> left, Operand<RT> right, const real* bias,
                               int rows, int columns, int depth) {
@@ -102,7 +102,7 @@ __device__ inline int thread_in_block() {
 // Barriers  two a piece of the depth; no thread leaves before the last.
 // Numerics  one sum in the order of d: the bits of the naive version.
 // Source    CUDA C++ Programming Guide, "Shared memory".
-// Same op   reference.py (float64)   cpu.py
+// Same op   reference.py (float64)   cpu.py   numba_cuda.py
 template <bool LT, bool RT>
 __device__ void product_tiled(int tile, real* out, Operand<LT> left, Operand<RT> right, const real* bias,
                               int rows, int columns, int depth) {
@@ -157,7 +157,7 @@ extern "C" __global__ void dense_backward_weight_tiled(real* dw, const real* x, 
 // Barriers  two a piece of the depth; no thread leaves before the last.
 // Numerics  one sum in the order of d: the bits of the naive version.
 // Source    Volkov & Demmel 2008, "Benchmarking GPUs to tune dense linear algebra", section 5.
-// Same op   reference.py (float64)   cpu.py
+// Same op   reference.py (float64)   cpu.py   numba_cuda.py
 template <bool LT, bool RT>
 __device__ void product_register_tiled(int tile, real* out, Operand<LT> left, Operand<RT> right,
                                        const real* bias, int rows, int columns, int depth) {
@@ -308,7 +308,7 @@ extern "C" __global__ void dense_backward_weight_vectorised(real* dw, const real
 // Barriers  two a piece among the lanes of a warp, whose pieces are its own; one among all before the last sum.
 // Numerics  SPLITS sums, then their sum in the order of the warps: the same bits on every run.
 // Source    NVIDIA CUTLASS documentation, "Efficient GEMM in CUDA", section "Parallelized Reductions" (sliced-K).
-// Same op   reference.py (float64)   cpu.py
+// Same op   reference.py (float64)   cpu.py   numba_cuda.py
 template <bool LT, bool RT>
 __device__ void product_split_k(int tile, real* out, Operand<LT> left, Operand<RT> right, const real* bias,
                                 int rows, int columns, int depth) {
@@ -444,7 +444,7 @@ extern "C" __global__ void dense_backward_weight_tensor_core(real* dw, const rea
 // Barriers  those of the sum.  Threads with n >= N stay alive to reach them and add zeros.
 // Numerics  fixed order of additions: the same bits on every run.
 // Source    the formula.
-// Same op   reference.py (float64)   cpu.py
+// Same op   reference.py (float64)   cpu.py   numba_cuda.py
 __device__ void dense_backward_bias_tile(int tile, real* scratch, real* db, const real* dy, int N, int M) {
     int n = tile * blockDim.x + threadIdx.x;
     real sum = 0;

@@ -9,7 +9,7 @@
 // Limit     some 30 integer instructions an element: bound by the integer units.
 // Numerics  u has 24 bits and is exact in float, so every backend keeps the same elements.
 // Source    Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from overfitting".
-// Same op   reference.py (float64)   cpu.py
+// Same op   reference.py (float64)   cpu.py   numba_cuda.py
 __device__ void dropout_forward_tile(int tile, real* y, unsigned char* mask, const real* x,
                                      const long long* iteration, word64 seed, word32 stream, real rate, int n) {
     int block = tile * blockDim.x + threadIdx.x;
@@ -39,7 +39,7 @@ extern "C" __global__ void dropout_forward(real* y, unsigned char* mask, const r
 // Limit     bound by bandwidth.
 // Numerics  one rounding.
 // Source    the derivative of (2), the mask a constant.
-// Same op   reference.py (float64)   cpu.py
+// Same op   reference.py (float64)   cpu.py   numba_cuda.py
 __device__ void dropout_backward_tile(int tile, real* dx, const real* dy, const unsigned char* mask, real rate,
                                       int B, int C) {
     int b, c;

@@ -9,7 +9,7 @@
 // Limit     bound by bandwidth.
 // Numerics  one rounding.
 // Source    the label as a factor of the input: the tutorial's form of Mirza & Osindero 2014, arXiv:1411.1784.
-// Same op   reference.py (float64)   cpu.py
+// Same op   reference.py (float64)   cpu.py   numba_cuda.py
 __device__ void embedding_forward_tile(int tile, real* y, const real* x, const real* table, const int* labels,
                                        int B, int C) {
     int b, c;
@@ -31,7 +31,7 @@ extern "C" __global__ void embedding_forward(real* y, const real* x, const real*
 // Limit     bound by bandwidth.
 // Numerics  one rounding.
 // Source    the derivative of (1): the forward pass itself, with dy for x.
-// Same op   reference.py (float64)   cpu.py
+// Same op   reference.py (float64)   cpu.py   numba_cuda.py
 extern "C" __global__ void embedding_backward_input(real* dx, const real* dy, const real* table,
                                                     const int* labels, int B, int C, int V) {
     FOR_EACH_TILE(tile, tiles_of(B, C)) embedding_forward_tile(tile, dx, dy, table, labels, B, C);
@@ -47,7 +47,7 @@ extern "C" __global__ void embedding_backward_input(real* dx, const real* dy, co
 // Limit     bound by latency: B steps, of which few do anything.
 // Numerics  additions in the order of the batch: the same bits on every run.  Rows without a label get zeros.
 // Source    the derivative of (1).
-// Same op   reference.py (float64)   cpu.py
+// Same op   reference.py (float64)   cpu.py   numba_cuda.py
 __device__ void embedding_backward_table_tile(int tile, real* dtable, const real* dy, const real* x,
                                               const int* labels, int V, int C, int B) {
     int v, c;

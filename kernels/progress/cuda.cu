@@ -9,7 +9,7 @@
 // Limit     bound by the launch itself.
 // Numerics  integers, exact.
 // Source    this project.
-// Same op   reference.py   cpu.py
+// Same op   reference.py   cpu.py   numba_cuda.py
 __device__ void counters_advance_tile(int tile, long long* counters, const long long* increments, int n) {
     int i = tile * blockDim.x + threadIdx.x;
     if (i < n) counters[i] += increments[i];
@@ -28,7 +28,7 @@ extern "C" __global__ void counters_advance(long long* counters, const long long
 // Limit     bound by the launch itself.
 // Numerics  a copy.
 // Source    this project.
-// Same op   reference.py   cpu.py
+// Same op   reference.py   cpu.py   numba_cuda.py
 __device__ void losses_record_tile(int tile, real* ring, const real* losses, const long long* iteration, int R,
                                    int C) {
     int c = tile * blockDim.x + threadIdx.x;

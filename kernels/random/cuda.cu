@@ -10,7 +10,7 @@
 // Limit     some 100 integer instructions for 40 bytes: bound by the integer units.
 // Numerics  integers, exact.
 // Source    Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3", section 3.3.
-// Same op   reference.py   cpu.py
+// Same op   reference.py   cpu.py   numba_cuda.py
 __device__ void philox_words_tile(int tile, word32* words, const word32* counters, const word32* keys, int n) {
     int i = tile * blockDim.x + threadIdx.x;
     if (i >= n) return;
@@ -33,7 +33,7 @@ extern "C" __global__ void philox_words(unsigned* words, const unsigned* counter
 // Limit     bound by the integer units.
 // Numerics  2 u - 1 is exact; one rounding.
 // Source    Salmon et al. 2011, section 3.3.
-// Same op   reference.py (float64)   cpu.py
+// Same op   reference.py (float64)   cpu.py   numba_cuda.py
 __device__ void random_uniform_tile(int tile, real* y, const long long* iteration, word64 seed, word32 stream,
                                     real limit, int n) {
     int block = tile * blockDim.x + threadIdx.x;
@@ -57,7 +57,7 @@ extern "C" __global__ void random_uniform(real* y, const long long* iteration, u
 // Limit     bound by arithmetic: a logarithm, a root and a sine with its cosine for each pair.
 // Numerics  u1 is in (0, 1], so the logarithm is finite; sincospi keeps the angle exact, 2 pi u2 would round it.
 // Source    Box & Muller 1958, "A note on the generation of random normal deviates".
-// Same op   reference.py (float64)   cpu.py
+// Same op   reference.py (float64)   cpu.py   numba_cuda.py
 __device__ void random_normal_tile(int tile, real* y, const long long* iteration, word64 seed, word32 stream,
                                    int n) {
     int block = tile * blockDim.x + threadIdx.x;
@@ -86,7 +86,7 @@ extern "C" __global__ void random_normal(real* y, const long long* iteration, un
 // Limit     bound by latency: a mini-batch is a few dozen numbers.
 // Numerics  a 64-bit product; no value is more likely than another by over high / 2^32.
 // Source    Lemire 2019, arXiv:1805.10941, section 3, without its rejection step.
-// Same op   reference.py   cpu.py
+// Same op   reference.py   cpu.py   numba_cuda.py
 __device__ void random_integers_tile(int tile, int* y, const long long* iteration, word64 seed, word32 stream,
                                      word32 high, int n) {
     int block = tile * blockDim.x + threadIdx.x;

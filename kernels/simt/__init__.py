@@ -50,6 +50,7 @@ class Executor:
     order: str | int = "forward"
     sanitize: str = field(default_factory=lambda: os.environ.get(SANITIZE_VARIABLE, ""))
 
+    backend = "cuda"
     array_type = np.ndarray
 
     def __post_init__(self):

@@ -10,56 +10,11 @@ import ctypes
 import re
 from collections.abc import Sequence
 from functools import cache
-from importlib.metadata import PackageNotFoundError, files, version
-from typing import NamedTuple
+from importlib.metadata import files
 
 from cgan_raw.kernels import registry
-from cgan_raw.kernels.dispatch import compiled
-
-CUDA12, CUDA13 = "nvidia-cuda-nvrtc-cu12", "nvidia-cuda-nvrtc"
-
-_ENTRY = re.compile(r"Compiling entry function '(\w+)'")
-_FRAME = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads")
-_REGISTERS = re.compile(r"Used (\d+) registers")
-_SHARED = re.compile(r"(\d+) bytes smem")
-
-
-class Target(NamedTuple):
-    """What the kernels are compiled for: the compiler's wheel, the architecture, what ``real`` stands for."""
-
-    wheel: str
-    architecture: str
-    real: str
-
-    def __str__(self) -> str:
-        return f"{self.architecture} {self.real}"
-
-    def compiler(self) -> str:
-        """The wheel with its version, as pip writes it; no version if it is not installed."""
-        try:
-            return f"{self.wheel}=={version(self.wheel)}"
-        except PackageNotFoundError:
-            return self.wheel
-
-
-TARGETS = (
-    Target(CUDA12, "sm_61", "float"),
-    *(Target(CUDA13, architecture, "float") for architecture in ("sm_75", "sm_80", "sm_90", "sm_120")),
-    Target(CUDA13, "sm_90", "double"),
-)
-
-
-class Resources(NamedTuple):
-    """What ptxas says of one kernel: registers a thread, bytes of static shared memory a block, and bytes a
-    thread in local memory, which lies in DRAM: stack frames, and registers spilled and loaded again."""
-
-    registers: int
-    shared: int
-    stack: int
-    spilled: int
-
-    def __str__(self) -> str:
-        return f"{self.registers} registers, {self.shared} bytes shared"
+from cgan_raw.kernels.dispatch import Modules
+from targets import Resources, Target, read_resources
 
 
 class CompileError(RuntimeError):
@@ -74,7 +29,7 @@ class Compiler:
     resources : of every kernel that was loaded, by name.
     """
 
-    array_type = type(None)
+    backend, array_type = "cuda", type(None)
 
     def __init__(self, target: Target):
         self.target = target
@@ -90,35 +45,16 @@ class Compiler:
             "--ftz=true",
             "--ptxas-options=-v",
         )
-        self.resources |= read_resources(compile_text(self.target.wheel, source, options))
+        self.resources |= read_resources(compile_text(*self.target.wheels, source, options))
 
 
 def compile_kernels(target: Target) -> dict[str, Resources]:
     """The resources of every kernel of the project, by name."""
     compiler = Compiler(target)
-    load = compiled(compiler, target.real)
+    load = Modules(compiler, target.real)
     for folder in registry.FOLDERS:
         load(f"{registry.__package__}.{folder}")
     return compiler.resources
-
-
-def read_resources(log: str) -> dict[str, Resources]:
-    """What ptxas logs with ``-v``, by kernel.
-
-    A function that is not inlined has a frame of its own after its kernel's; they count together.
-    """
-    _, *entries = _ENTRY.split(log)
-    resources = {}
-    for name, text in zip(entries[::2], entries[1::2], strict=True):
-        frames = [[int(number) for number in frame] for frame in _FRAME.findall(text)]
-        registers, shared = _REGISTERS.search(text), _SHARED.search(text)
-        resources[name] = Resources(
-            registers=int(registers[1]),
-            shared=int(shared[1]) if shared else 0,
-            stack=sum(stack for stack, _, _ in frames),
-            spilled=sum(stores + loads for _, stores, loads in frames),
-        )
-    return resources
 
 
 def compile_text(wheel: str, source: str, options: Sequence[str]) -> str:

@@ -9,25 +9,28 @@ import json
 import tomllib
 from pathlib import Path
 
+import numba_ptx
+import nvrtc
 import pytest
 from cgan_raw.kernels.launch import Module
 from cgan_raw.kernels.registry import ops
-from nvrtc import CUDA13, TARGETS, CompileError, Compiler, Resources, Target, compile_kernels, read_resources
+from nvrtc import CompileError, Compiler
+from targets import CUDA13, TARGETS, Resources, Target, read_resources
 
 FILE = Path(__file__).with_name("ptxas.json")
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
 
-def pinned(wheel):
-    """The requirement in pyproject.toml that pins a compiler."""
+def pinned(target):
+    """The requirements in pyproject.toml that pin a target's compiler."""
     extra = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"]["optional-dependencies"]["compile"]
-    (requirement,) = (r for r in extra if r.partition("==")[0] == wheel)
-    return requirement
+    requirements = {r.partition("==")[0].partition("[")[0]: r.replace("[cu13]", "") for r in extra}
+    return " ".join(requirements[wheel] for wheel in target.wheels)
 
 
 def need(target):
-    if target.compiler() != pinned(target.wheel):
-        pytest.skip(f"needs {pinned(target.wheel)}: make compile")
+    if target.compiler() != pinned(target):
+        pytest.skip(f"needs {pinned(target)}: make compile")
 
 
 def read_table():
@@ -41,13 +44,21 @@ def target(request):
 
 
 @pytest.fixture(scope="module")
-def resources(target):
-    return compile_kernels(target)
+def ptx(target):
+    """Of the Numba CUDA kernels; NVRTC keeps it to itself."""
+    return numba_ptx.compile_kernels(target) if target.language == "numba_cuda" else None
 
 
-def test_every_kernel_is_there(resources):
-    expected = {op.function(k.version) for op in ops().values() for k in op.kernels if k.backend == "cuda"}
-    assert set(resources) == expected
+@pytest.fixture(scope="module")
+def resources(target, ptx):
+    if ptx is None:
+        return nvrtc.compile_kernels(target)
+    return {name: numba_ptx.resources(target, text) for name, text in ptx.items()}
+
+
+def test_every_kernel_is_there(target, resources):
+    kernels = ((op, k) for op in ops().values() for k in op.kernels)
+    assert set(resources) == {op.function(k.version) for op, k in kernels if k.backend == target.language}
 
 
 def in_local_memory(resources):
@@ -65,6 +76,17 @@ def test_resources_are_those_of_the_table(target, resources, pytestconfig):
     assert found == read_table()[str(target)]["kernels"]
 
 
+def in_double(ptx):
+    return {name for name, text in ptx.items() if ".f64" in text}
+
+
+def test_float_stays_float(ptx):
+    """Numba takes 0.5 for a float64, and a float32 divided by an int32 too.  Adam's rate is meant to be one."""
+    if ptx is None:
+        pytest.skip("C++ has one type a literal")
+    assert in_double(ptx) == {"adam_step"}
+
+
 def renew(target, kernels):
     """Write one target's entry; entries of targets that are no more go."""
     table = read_table() | {str(target): {"compiler": target.compiler(), "kernels": kernels}}
@@ -75,12 +97,12 @@ def renew(target, kernels):
 def test_table_is_of_these_targets_and_of_the_pinned_compilers():
     """Its figures are those of one version; and a target that it lacks would be compared with nothing."""
     compilers = {name: entry["compiler"] for name, entry in read_table().items()}
-    assert compilers == {str(target): pinned(target.wheel) for target in TARGETS}
+    assert compilers == {str(target): pinned(target) for target in TARGETS}
 
 
 # ---- the check can fail --------------------------------------------------------------------------------------
 
-SOME = Target(CUDA13, "sm_80", "float")
+SOME = Target("cuda", (CUDA13,), "sm_80", "float")
 
 
 def load(folder, text, target=SOME):
@@ -96,7 +118,7 @@ def kernel(body):
     return f'extern "C" __global__ void planted(real* y, const real* x, int n) {{\n{body}\n}}\n'
 
 
-@pytest.mark.parametrize("target", [t for t in TARGETS if t.real == "float"], ids=str)
+@pytest.mark.parametrize("target", [t for t in TARGETS if t.language == "cuda" and t.real == "float"], ids=str)
 def test_syntax_error_names_the_file_and_the_line(tmp_path, target):
     with pytest.raises(CompileError) as error:
         load(tmp_path, kernel("y[n] = x[n]\n;;)"), target)

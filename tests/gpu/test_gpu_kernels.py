@@ -24,7 +24,7 @@ each_real = pytest.mark.parametrize("real", [np.float32, np.float64], ids=["floa
 @each_case
 @each_real
 def test_at_awkward_sizes(case, real):
-    for seed, sizes in enumerate(awkward_sizes(case.op)):
+    for seed, sizes in enumerate(awkward_sizes(case)):
         check_case(case, sizes, seed, real)
 
 

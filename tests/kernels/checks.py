@@ -12,18 +12,24 @@ import philox
 from cgan_raw.testing import call, make_arguments
 
 CHECKS = {}  #: check -> the op it is for, in reading order
+LARGE = set()  #: checks of so many elements that none is for kernels whose threads are run by Python
 
 
-def check_of(op_name):
+def check_of(op_name, large=False):
     def register(function):
         CHECKS[function] = op_name
+        if large:
+            LARGE.add(function)
         return function
 
     return register
 
 
-def runner(op, kernel, real=np.float32, device=None):
-    """``run`` for an implementation.  Sizes that no given array has are keywords, or 1."""
+def runner(op, kernel, real=np.float32, device=None, shapes=None):
+    """``run`` for an implementation.  Sizes that no given array has are keywords, or 1.
+
+    ``run.shapes`` are those of the exact products: ``SHAPES``, unless told otherwise.
+    """
 
     def run(**given):
         sizes = {d: given.pop(d, 1) for d in op.dims}
@@ -33,6 +39,7 @@ def runner(op, kernel, real=np.float32, device=None):
         arguments = make_arguments(op, sizes, np.random.default_rng(0), real, **given)
         return call(op, kernel, arguments, *([device] if device else []))
 
+    run.shapes = SHAPES if shapes is None else shapes
     return run
 
 
@@ -159,7 +166,7 @@ def uniform_layout(run):
             equal(y, [(2 * philox.unit(i, *where) - 1) / 2 for i in range(n)])
 
 
-@check_of("random_uniform")
+@check_of("random_uniform", large=True)
 def uniform_moments(run):
     for _, y in _each_place(run, MANY, limit=1.0):
         y = y.astype(np.float64)
@@ -177,7 +184,7 @@ def integer_layout(run):
                 equal(y, [philox.integer(i, high, *where) for i in range(n)])
 
 
-@check_of("random_integers")
+@check_of("random_integers", large=True)
 def integers_cover_their_range(run):
     for _, y in _each_place(run, MANY, high=10):
         counts = np.bincount(y, minlength=10)
@@ -192,7 +199,7 @@ def normal_layout(run):
             close(y, [philox.normal(i, *where) for i in range(n)])
 
 
-@check_of("random_normal")
+@check_of("random_normal", large=True)
 def normal_moments(run):
     """Four moments within five standard errors, for both halves of the pairs; the halves are not correlated."""
     for _, y in _each_place(run, MANY):
@@ -220,7 +227,7 @@ def dropout_layout(run):
             close(out["y"], np.where(out["mask"], x / 0.6, 0), atol=0, rtol=1e-6)
 
 
-@check_of("dropout_forward")
+@check_of("dropout_forward", large=True)
 def dropout_keeps_its_share(run):
     """60 % within five standard errors, and masks of two streams or iterations as alike as independent ones."""
     x = np.ones((400, 500))
@@ -342,6 +349,7 @@ def gradient_ignores_shift_and_scale(run):
 
 SIZES = (1, 31, 32, 33, 127, 129, 784, 1000)
 SHAPES = [(m, SIZES[-1 - i], SIZES[(i + 3) % 8]) for i, m in enumerate(SIZES)] + [(2, 4096, 3), (4096, 3, 2)]
+SMALL_SHAPES = [(1, 33, 31), (32, 1, 33), (33, 31, 1), (2, 129, 3), (33, 7, 65)]
 
 
 def _integers(*shape):
@@ -351,28 +359,28 @@ def _integers(*shape):
 
 @check_of("dense_forward")
 def exact_forward(run):
-    for m, k, n in SHAPES:
+    for m, k, n in run.shapes:
         x, w, b = _integers(m, k), _integers(k, n), _integers(n)
         np.testing.assert_array_equal(run(x=x, w=w, b=b)["y"], x @ w + b)
 
 
 @check_of("dense_backward_input")
 def exact_backward_input(run):
-    for m, n, k in SHAPES:
+    for m, n, k in run.shapes:
         dy, w = _integers(m, n), _integers(k, n)
         np.testing.assert_array_equal(run(dy=dy, w=w)["dx"], dy @ w.T)
 
 
 @check_of("dense_backward_weight")
 def exact_backward_weight(run):
-    for k, m, n in SHAPES:
+    for k, m, n in run.shapes:
         x, dy = _integers(m, k), _integers(m, n)
         np.testing.assert_array_equal(run(x=x, dy=dy)["dw"], x.T @ dy)
 
 
 @check_of("dense_backward_bias")
 def exact_backward_bias(run):
-    for n, m, _ in SHAPES:
+    for n, m, _ in run.shapes:
         dy = _integers(m, n)
         np.testing.assert_array_equal(run(dy=dy)["db"], dy.sum(axis=0))
 

@@ -6,7 +6,7 @@
 import numpy as np
 from cases import each_version
 from cgan_raw.kernels import simt
-from cgan_raw.kernels.dispatch import LaunchedOp, compiled
+from cgan_raw.kernels.dispatch import LaunchedOp, Modules
 
 from cgan_raw.testing import call, make_arguments
 
@@ -25,7 +25,7 @@ def assert_same(results, expected):
 def test_thread_order_does_not_change_a_bit(op, kernel):
     _, arguments = drawn(op)
     results = [
-        call(op, LaunchedOp(op, compiled(simt.Executor(order=order)), kernel.version), arguments)
+        call(op, LaunchedOp(op, Modules(simt.Executor(order=order)), kernel.version), arguments)
         for order in ("forward", "reverse", 5)
     ]
     for result in results[1:]:
@@ -36,7 +36,7 @@ def test_thread_order_does_not_change_a_bit(op, kernel):
 def test_one_block_computes_everything(op, kernel):
     """A block walks tiles from its own number in steps of the grid's."""
     sizes, arguments = drawn(op)
-    launched = LaunchedOp(op, compiled(simt.Executor()), kernel.version)
+    launched = LaunchedOp(op, Modules(simt.Executor()), kernel.version)
     module, block = launched.modules(op.package), kernel.launch(**sizes).block
 
     def in_one_block(*values):
@@ -48,7 +48,7 @@ def test_one_block_computes_everything(op, kernel):
 @each_version
 def test_on_arrays_of_their_own(op, kernel):
     """Elsewhere guard bands surround the arrays; here a sanitizer sees the first element beyond."""
-    launched = LaunchedOp(op, compiled(simt.Executor()), kernel.version)
+    launched = LaunchedOp(op, Modules(simt.Executor()), kernel.version)
     for size in (1, 37):
         arguments = drawn(op, size)[1]
         expected = call(op, launched, arguments)
