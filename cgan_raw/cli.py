@@ -5,9 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from .errors import InputError, TrainingError, explain
 
+if TYPE_CHECKING:
+    from .backend import Backend
+
+KERNELS = ("cuda", "numba")
 DEVICES = ("auto", "cpu", "gpu", "simt")
 
 
@@ -20,8 +25,21 @@ def add_device(parser: argparse.ArgumentParser) -> None:
         "simt: the GPU's kernels, thread by thread on the CPU (default: %(default)s)",
     )
     parser.add_argument(
+        "--kernels",
+        choices=KERNELS,
+        default="cuda",
+        help="on gpu: the kernels in CUDA C++ or those in Numba CUDA (default: %(default)s)",
+    )
+    parser.add_argument(
         "--tf32", action="store_true", help="on gpu and simt: multiply on the tensor cores, with 11-bit factors"
     )
+
+
+def make_backend(given: argparse.Namespace, graph: bool = True) -> Backend:
+    """The backend that the flags ask for; InputError if it cannot be used here."""
+    from . import backends  # NumPy and what stands on it: --help needs none of it
+
+    return backends.make_backend(given.device, given.tf32, graph, given.kernels)
 
 
 def run(main: Callable[[], int]) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .backends import Backend
+from .backend import Backend
 from .config import CLASSES, LATENT, PIXELS, TrainConfig
 from .data import Dataset
 from .layers import Mode
@@ -50,6 +50,7 @@ class Iteration:
         self.indices, self.y, self.wanted = (backend.zeros((rows,), "int32") for _ in range(3))
         self.x = backend.zeros((rows, PIXELS))
         self.z = backend.zeros((rows, LATENT))
+        self.noise = self.z.reshape(-1)
 
         self.generator = Network(Parameters(backend, "generator"), rows)
         self.discriminator = Network(Parameters(backend, "discriminator"), rows)
@@ -89,7 +90,7 @@ class Iteration:
         ops = self.ops
         ops.random_integers(self.indices, self.iteration, self.seed, INDICES_STREAM, len(self.images))
         ops.batch_gather(self.x, self.y, self.images, self.labels, self.indices)
-        ops.random_normal(self.z.reshape(-1), self.iteration, self.seed, NOISE_STREAM)
+        ops.random_normal(self.noise, self.iteration, self.seed, NOISE_STREAM)
         ops.random_integers(self.wanted, self.iteration, self.seed, LABELS_STREAM, CLASSES)
 
     def _train_discriminator(self, x, mode: Mode, loss: BinaryCrossEntropy, adam: Adam) -> None:

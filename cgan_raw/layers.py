@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .backends import Backend
+from .backend import Backend
 from .config import BATCHNORM_EPS, BATCHNORM_MOMENTUM, DROPOUT_RATE, EMBEDDING_LIMIT, LEAKY_SLOPE
 
 Array = Any  #: an array of the backend: numpy.ndarray, or one on a device

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .backends import Backend
+from .backend import Backend
 from .layers import Array
 
 

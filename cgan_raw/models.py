@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from .backends import Backend
+from .backend import Backend
 from .config import CLASSES, DISCRIMINATOR_WIDTHS, GENERATOR_WIDTHS, LATENT, PIXELS
 from .layers import (
     Array,

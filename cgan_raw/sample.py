@@ -53,13 +53,12 @@ def _sample(given: argparse.Namespace) -> int:
         if not path.parent.is_dir():
             raise InputError(f"{path}: no such folder")
 
-    from .backends import make_backend
     from .checkpoint import load
     from .images import grid, save_arrays, save_png
     from .sampling import Sampler, load_generator
 
     labels = [int(digit) for digit in given.digits for _ in range(given.count)]
-    generator = load_generator(make_backend(given.device, given.tf32), load(given.checkpoint))
+    generator = load_generator(cli.make_backend(given), load(given.checkpoint))
     images = Sampler(generator, labels, given.seed).images()
     save_png(given.out, grid(images, labels, columns=given.count))
     print(f"{len(images)} images in {given.out}")

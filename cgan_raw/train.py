@@ -59,20 +59,19 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit code: 0, 1 diverged or cannot write, 2 bad input, 130 after Ctrl-C, 143 after SIGTERM."""
-    given = vars(parser().parse_args(arguments))
-    device, tf32, no_graph = (given.pop(name) for name in ("device", "tf32", "no_graph"))
-    out, resume, quiet = (given.pop(name) for name in ("out", "resume", "quiet"))
+    flags = parser().parse_args(arguments)
+    settings = {name: value for name, value in vars(flags).items() if name in _HELP}
 
     def start() -> int:
-        from . import backends, runs, trainer  # NumPy and what stands on it: --help needs none of it
+        from . import runs, trainer  # NumPy and what stands on it: --help needs none of it
 
-        backend = backends.make_backend(device, tf32, graph=not no_graph)
+        backend = cli.make_backend(flags, graph=not flags.no_graph)
 
-        if resume is None:
-            run = runs.create(out, TrainConfig(**given))
+        if flags.resume is None:
+            run = runs.create(flags.out, TrainConfig(**settings))
         else:
-            run = runs.reopen(resume, given, _MAY_CHANGE)
-        return trainer.train(run, backend, quiet)
+            run = runs.reopen(flags.resume, settings, _MAY_CHANGE)
+        return trainer.train(run, backend, flags.quiet)
 
     return cli.run(start)
 

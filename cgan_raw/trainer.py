@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 
-from .backends import Backend
+from .backend import Backend
 from .checkpoint import Checkpoint, save
 from .config import CLASSES
 from .data import Dataset, load_training

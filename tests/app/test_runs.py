@@ -324,9 +324,20 @@ def test_largest_seed_is_a_seed(small, tmp_path):
 
 
 @pytest.mark.skipif(Path("/dev/nvidia0").exists() or Path("/dev/dxg").exists(), reason="this machine has a GPU")
-def test_gpu_that_is_not_there_is_refused(tmp_path):
-    result = call(train.main, "--device", "gpu", "--out", tmp_path / "run")
+@pytest.mark.parametrize("kernels", ["cuda", "numba"])
+def test_gpu_that_is_not_there_is_refused(tmp_path, kernels):
+    result = call(train.main, "--device", "gpu", "--kernels", kernels, "--out", tmp_path / "run")
     assert_refused(result, "--device gpu", "--device cpu works")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("device", ["cpu", "simt"])
+@pytest.mark.parametrize("flags", [("--kernels", "numba"), ("--tf32",)], ids="".join)
+def test_flags_of_another_device_are_refused(tmp_path, device, flags):
+    if (device, flags) == ("simt", ("--tf32",)):
+        pytest.skip("the CUDA C++ on the CPU has tensor cores too")
+    result = call(train.main, "--device", device, *flags, "--out", tmp_path / "run")
+    assert_refused(result, flags[0], device)
     assert not (tmp_path / "run").exists()
 
 

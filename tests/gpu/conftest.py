@@ -10,8 +10,7 @@ import pytest
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in the conftest.py above, which may be left out
 
-from cgan_raw.backends import make_backend
-from cgan_raw.errors import InputError
+from cgan_raw import gpu
 
 # The cases, checks and commands of the other tests are those of these too.
 sys.path += [str(Path(__file__).parents[1] / folder) for folder in ("kernels", "app")]
@@ -25,21 +24,18 @@ _COMMAND_NEEDS = {
 }
 
 
-@cache
-def _fault() -> str | None:
-    """Why there is no GPU to test on, or None."""
-    try:
-        make_backend("gpu")
-    except InputError as error:
-        return str(error)
-    return None
+_fault = cache(gpu.fault)
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup():
-    """Skip from one place, so that the end of a run shows one line with their number."""
-    if _fault() is not None:
-        pytest.skip(f"needs a GPU: {_fault()}")
+def pytest_runtest_setup(item):
+    """Skip from one place, so that the end of a run shows a line or two with their number.
+
+    Tests that only launch Numba CUDA kernels have "numba" in their name, and those that launch both "both".
+    """
+    needed = ("cuda", "numba") if "both" in item.name else ("numba",) if "numba" in item.name else ("cuda",)
+    for reason in filter(None, map(_fault, needed)):
+        pytest.skip(f"needs a GPU: {reason}")
 
 
 @pytest.fixture(scope="session")

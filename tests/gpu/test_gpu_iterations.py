@@ -33,13 +33,15 @@ def assert_same_state(actual, expected):
         assert array.tobytes() == expected[name].tobytes(), name
 
 
-@pytest.mark.parametrize("tf32", [False, True], ids=["float32", "tf32"])
-def test_a_recorded_iteration_is_the_iteration(tf32):
-    """Bit for bit; recorded, it runs through the long graph and the short one."""
-    iteration, recorder = iterate("gpu", LONG, tf32=tf32)
+@pytest.mark.parametrize(
+    "how", [{}, {"tf32": True}, {"kernels": "numba"}], ids=["float32", "tf32", "numba and cuda, both"]
+)
+def test_a_recorded_iteration_is_the_iteration(how):
+    """Bit for bit; recorded, by CuPy in either language, it runs through the long graph and the short one."""
+    iteration, recorder = iterate("gpu", LONG, **how)
     assert set(recorder.graphs) == {1, recorder.LONG}
     recorded, losses = iteration.state(), iteration.read_losses(1, LONG)
-    iteration, _ = iterate("gpu", LONG, tf32=tf32, graph=False)
+    iteration, _ = iterate("gpu", LONG, **how, graph=False)
     assert_same_state(recorded, iteration.state())
     assert losses.tobytes() == iteration.read_losses(1, LONG).tobytes()
 
@@ -55,9 +57,15 @@ def losses(device, count, **how):
     return iterate(device, count, **how)[0].read_losses(1, count)[:, [0, 2]]
 
 
+@pytest.mark.parametrize("kernels", ["cuda", "numba"])
 @pytest.mark.parametrize("graph", [True, False], ids=["graph", "eager"])
-def test_twenty_iterations_are_those_of_the_cpu(graph):
-    ratio = losses("gpu", 20, graph=graph) / losses("cpu", 20)
+def test_twenty_iterations_are_those_of_the_cpu(graph, kernels):
+    ratio = losses("gpu", 20, graph=graph, kernels=kernels) / losses("cpu", 20)
+    assert not np.any(~(abs(ratio - 1) <= 1e-4)), ratio
+
+
+def test_twenty_iterations_of_both_languages_are_the_same():
+    ratio = losses("gpu", 20, kernels="numba") / losses("gpu", 20)
     assert not np.any(~(abs(ratio - 1) <= 1e-4)), ratio
 
 

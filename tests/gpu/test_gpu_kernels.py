@@ -1,14 +1,15 @@
-"""Every kernel of the CUDA C++ on the GPU: against the reference, by value, and its gradients."""
+"""Every kernel of both languages on the GPU: against the reference, by value, and its gradients."""
 
 import numpy as np
 import pytest
 from cases import Case, awkward_sizes, backward_table, check_case
+from cgan_raw.kernels.dispatch import LaunchedOp, Modules
 from cgan_raw.kernels.registry import ops
 from checks import CHECKS, runner
 
 from cgan_raw.testing import call, gradcheck, make_arguments
 
-CASES = [Case(op, kernel, "gpu") for op in ops().values() for kernel in op.kernels if kernel.backend == "cuda"]
+CASES = [Case(op, kernel, "gpu") for op in ops().values() for kernel in op.kernels if kernel.launch is not None]
 VALUES = [
     pytest.param(check, case, id=f"{check.__name__}-{case}")
     for check, name in CHECKS.items()
@@ -65,3 +66,17 @@ def test_same_bits_every_time(case):
     for _ in range(10):
         for name, array in call(case.op, case.function, arguments, case.device).items():
             assert array.tobytes() == first[name].tobytes(), name
+
+
+def test_both_languages_share_arrays_without_a_copy():
+    """A CUDA C++ kernel reads what a Numba CUDA kernel wrote, in one array of CuPy's."""
+    import cupy
+    from cgan_raw.kernels import gpu, numba_gpu
+
+    op = ops()["leaky_relu_forward"]
+    x, y, z = cupy.linspace(-1, 1, 12, dtype="f4").reshape(3, 4), *(cupy.zeros((3, 4), "f4") for _ in range(2))
+    shared_x, shared_y = map(numba_gpu.share, (x, y))
+    assert shared_y.device_ctypes_pointer.value == y.data.ptr
+    LaunchedOp(op, Modules(numba_gpu.Executor()))(shared_y, shared_x, 0.5)
+    LaunchedOp(op, Modules(gpu.Executor()))(z, y, 0.5)
+    np.testing.assert_allclose(cupy.asnumpy(z), np.where(x.get() > 0, x.get(), x.get() / 4), rtol=1e-6)

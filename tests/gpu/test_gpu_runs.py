@@ -38,6 +38,13 @@ def test_two_processes_and_eager_launches_end_with_the_same_bytes(folders, tf32)
     assert first == checkpoint(folders[2], *flags, "--no-graph")
 
 
+def test_two_processes_with_numba_kernels_end_with_the_same_bytes(folders):
+    flags = ("--kernels", "numba", "--seed", 7, "--iterations", 120, *SELDOM, "--out", "run")
+    first, second = (checkpoint(folder, *flags) for folder in folders[:2])
+    assert first == second
+    assert first == checkpoint(folders[2], *flags, "--no-graph")
+
+
 def test_a_resumed_run_ends_with_the_same_bytes(folders):
     straight = checkpoint(folders[0], "--iterations", 120, *SELDOM, "--out", "run")
     checkpoint(folders[1], "--iterations", 63, *SELDOM, "--out", "run")
