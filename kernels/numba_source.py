@@ -38,9 +38,7 @@ def bind(
     words : what the executor's machine calls by these names: ``real``, ``cuda``, ...
     """
     names = {**vars(common), **vars(module), **words}
-    roles = {
-        name: value.role for name, value in names.items() if isinstance(value, FunctionType) and vars(value)
-    }
+    roles = {name: value.role for name, value in names.items() if hasattr(value, "role")}
     for name, role in roles.items():
         names[name] = make(FunctionType(names[name].__code__, names, name), role)
     return {name: names[name] for name, role in roles.items() if role == "kernel"}

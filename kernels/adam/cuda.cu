@@ -2,7 +2,8 @@
 
 // adam_step: move every parameter by its gradient's running mean over the root of its running mean square.
 //
-//   m = beta1 m + (1 - beta1) g,   v = beta2 v + (1 - beta2) g^2,   p -= rate m / (sqrt(v) + eps)   reference.py (1)-(3)
+//   m = beta1 m + (1 - beta1) g,   v = beta2 v + (1 - beta2) g^2,   p -= rate m / (sqrt(v) + eps)
+//       reference.py (1)-(3)
 //
 // Threads   block (THREADS, 1), a tile of as many elements of the flat buffer.
 // Memory    p, m and v are read and written, g read: 28 bytes an element, the least possible.

@@ -5,15 +5,17 @@
 
 // batchnorm_forward_train: normalise each feature over the batch; keep mean and rstd for the backward pass.
 //
-//   y = gamma (x - mean) rstd + beta,   rstd = 1 / sqrt(var + eps),   moving = momentum moving + (1 - momentum) batch
-//                                                                                       reference.py (1), (2), (3)
+//   y = gamma (x - mean) rstd + beta,   rstd = 1 / sqrt(var + eps),
+//   moving = momentum moving + (1 - momentum) batch   reference.py (1), (2), (3)
+//
 // Threads   block (32, 8), one tile of 32 columns.  threadIdx.x walks c, so the 32 lanes of a warp read 32
 //           neighbouring values of one row; threadIdx.y walks b in steps of 8.
-// Memory    x is read three times (mean, squares, normalise), y written once: 16 bytes an element asked for, 8 the
-//           least possible.  At B = 32 the later reads come from cache.
+// Memory    x is read three times (mean, squares, normalise), y written once: 16 bytes an element asked for, 8
+//           the least possible.  At B = 32 the later reads come from cache.
 // Limit     about 8 operations for 16 bytes: bound by bandwidth.
 // Barriers  those of the two sums.  Threads with c >= C stay alive to reach them and add zeros.
-// Numerics  two passes on purpose: E[x^2] - E[x]^2 loses all of var once |mean| >> std.  Fixed order of additions.
+// Numerics  two passes on purpose: E[x^2] - E[x]^2 loses all of var once |mean| >> std.  Fixed order of
+//           additions.
 // Source    Ioffe & Szegedy 2015, arXiv:1502.03167, Algorithm 1.
 // Same op   reference.py (float64)   cpu.py   numba_cuda.py
 __device__ void batchnorm_forward_train_tile(int tile, real* scratch, real* y, real* mean, real* rstd,
@@ -80,13 +82,16 @@ extern "C" __global__ void batchnorm_forward_inference(real* y, const real* x, c
 
 // batchnorm_backward: the gradient through the normalisation, and those of gamma and beta.
 //
-//   dbeta = sum dy,   dgamma = sum dy xhat,   dx = gamma rstd (dy - dbeta / B - xhat dgamma / B)   reference.py (4), (5)
+//   dbeta = sum dy,   dgamma = sum dy xhat,   dx = gamma rstd (dy - dbeta / B - xhat dgamma / B)
+//       reference.py (4), (5)
 //
 // Threads   block (32, 8), one tile of 32 columns with all rows, as forward.
-// Memory    dy and x are read twice (sums, dx), dx written: 20 bytes an element asked for, 12 the least possible.
+// Memory    dy and x are read twice (sums, dx), dx written: 20 bytes an element asked for, 12 the least
+//           possible.
 // Limit     bound by bandwidth.
 // Barriers  those of the two sums.  Threads with c >= C stay alive to reach them and add zeros.
-// Numerics  xhat is formed again from x, mean and rstd, which is cheaper than keeping it.  Fixed order of additions.
+// Numerics  xhat is formed again from x, mean and rstd, which is cheaper than keeping it.  Fixed order of
+//           additions.
 // Source    Ioffe & Szegedy 2015, arXiv:1502.03167, section 3, simplified in reference.py.
 // Same op   reference.py (float64)   cpu.py   numba_cuda.py
 __device__ void batchnorm_backward_tile(int tile, real* scratch, real* dx, real* dgamma, real* dbeta,

@@ -2,11 +2,12 @@
 
 // bce_forward: the mean loss of a batch against one target, and the share of logits on the right side.
 //
-//   loss = mean of max(l, 0) - l t + ln(1 + exp(-|l|)),   accuracy = share of (l > 0) = (t > 1/2)   reference.py (1), (3)
+//   loss = mean of max(l, 0) - l t + ln(1 + exp(-|l|)),   accuracy = share of (l > 0) = (t > 1/2)
+//       reference.py (1), (3)
 //
 // Threads   one block (THREADS, 1).  A thread adds up every 256th logit, then a tree adds up the threads.
 // Memory    4 bytes read a logit, the least possible.
-// Limit     bound by latency: ten steps of the tree.
+// Limit     bound by latency: two trees of eight steps.
 // Barriers  those of the two sums; all threads of the block stay to the end.
 // Numerics  no exponent is positive, so nothing overflows.  A fixed tree: the same bits on every run.
 // Source    the rearrangement in reference.py.
@@ -34,7 +35,8 @@ extern "C" __global__ void bce_forward(real* loss, real* accuracy, const real* l
 // Threads   block (THREADS, 1), one logit a thread.
 // Memory    4 bytes read and 4 written a logit, the least possible.
 // Limit     bound by latency.
-// Numerics  the sigmoid from exp(-|l|) on both sides of 0, so nothing overflows and small values keep their digits.
+// Numerics  the sigmoid from exp(-|l|) on both sides of 0, so nothing overflows and small values keep their
+//           digits.
 // Source    the derivative of (1).
 // Same op   reference.py (float64)   cpu.py   numba_cuda.py
 __device__ void bce_backward_tile(int tile, real* dlogits, const real* logits, real target, int B) {

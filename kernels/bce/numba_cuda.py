@@ -14,7 +14,7 @@ from ..numba_source import device, kernel
 #
 # Threads   one block (THREADS, 1).  A thread adds up every 256th logit, then a tree adds up the threads.
 # Memory    4 bytes read a logit, the least possible.
-# Limit     bound by latency: ten steps of the tree.
+# Limit     bound by latency: two trees of eight steps.
 # Barriers  those of the two sums; all threads of the block stay to the end.
 # Numerics  no exponent is positive, so nothing overflows.  A fixed tree: the same bits on every run.
 # Source    the rearrangement in reference.py.

@@ -4,10 +4,10 @@
 //   backward_input    dx(M,K) = dy(M,N) w(K,N)^T        over N               reference.py (2)
 //   backward_weight   dw(K,N) = x(M,K)^T dy(M,N)        over M               reference.py (3)
 //
-// All three are out(rows, columns) = sum over the depth of left(row, d) right(d, column), with one operand perhaps
-// read transposed; so each version is one function, and the passes differ in what they hand it.  The last three
-// arguments of every kernel are rows, columns and depth under the pass's own names.  The sizes of tiles (TILE, ROWS,
-// ...) come from the contract, __init__.py, which needs them for the launch as well.
+// All three are out(rows, columns) = sum over the depth of left(row, d) right(d, column), with one operand
+// perhaps read transposed; so each version is one function, and the passes differ in what they hand it.  The
+// last three arguments of every kernel are rows, columns and depth under the pass's own names.  The sizes of
+// tiles (TILE, ROWS, ...) come from the contract, __init__.py, which needs them for the launch as well.
 
 // Element (i, j) of a matrix that lies in memory row by row, or of its transpose.
 template <bool TRANSPOSED>
@@ -33,14 +33,16 @@ __device__ inline void store(real* out, const real* bias, int row, int column, i
     if (row < rows && column < columns) out[row * columns + column] = bias ? sum + bias[column] : sum;
 }
 
-// ---- naive -------------------------------------------------------------------------------------------------------
+// ---- naive --------------------------------------------------------------------------------------------------
 
-// dense_forward_naive, dense_backward_input_naive, dense_backward_weight_naive: the formula, one thread an element.
+// dense_forward_naive, dense_backward_input_naive, dense_backward_weight_naive: the formula, one thread an
+// element.
 //
 //   out[i,j] = sum_d left[i,d] right[d,j]   reference.py (1), (2), (3)
 //
 // Threads   block (32, 8), a tile of as many elements.
-// Memory    8 bytes asked for each multiply-add: an element of left is fetched once a column, one of right once a row.
+// Memory    8 bytes asked for each multiply-add: an element of left is fetched once a column, one of right once
+//           a row.
 // Limit     bound by the caches.
 // Numerics  one sum in the order of d.
 // Source    the formula.
@@ -73,11 +75,11 @@ extern "C" __global__ void dense_backward_weight_naive(real* dw, const real* x, 
     FOR_EACH_TILE(tile, tiles_of(K, N)) product_naive(tile, dw, left, right, (const real*)0, K, N, M);
 }
 
-// ---- tiled -------------------------------------------------------------------------------------------------------
+// ---- tiled --------------------------------------------------------------------------------------------------
 
-// Copy the HIGH x WIDE piece of an operand whose corner is (top, side) into shared memory, with zeros outside the
-// operand's high x wide elements.  Neighbouring workers walk the direction in which memory is contiguous; the column
-// of padding keeps the transposed walk off a single bank.
+// Copy the HIGH x WIDE piece of an operand whose corner is (top, side) into shared memory, with zeros outside
+// the operand's high x wide elements.  Neighbouring workers walk the direction in which memory is contiguous;
+// the column of padding keeps the transposed walk off a single bank.
 template <int HIGH, int WIDE, bool TRANSPOSED>
 __device__ void load_piece(real (*piece)[WIDE + 1], Operand<TRANSPOSED> operand, int top, int side, int high,
                            int wide, int worker, int workers) {
@@ -96,8 +98,8 @@ __device__ inline int thread_in_block() {
 //   out[i,j] = sum over pieces of the depth of sum_d left[i,d] right[d,j]   reference.py (1), (2), (3)
 //
 // Threads   block (TILE, TILE), one element each of a tile of as many.
-// Memory    each element that is fetched is used TILE times: 8 / TILE bytes a multiply-add from global memory, but
-//           still 8 from shared memory.
+// Memory    each element that is fetched is used TILE times: 8 / TILE bytes a multiply-add from global memory,
+//           but still 8 from shared memory.
 // Limit     bound by shared memory.
 // Barriers  two a piece of the depth; no thread leaves before the last.
 // Numerics  one sum in the order of d: the bits of the naive version.
@@ -143,15 +145,15 @@ extern "C" __global__ void dense_backward_weight_tiled(real* dw, const real* x, 
     FOR_EACH_TILE(tile, square_tiles(K, N)) product_tiled(tile, dw, left, right, (const real*)0, K, N, M);
 }
 
-// ---- register_tiled ----------------------------------------------------------------------------------------------
+// ---- register_tiled -----------------------------------------------------------------------------------------
 
-// dense_forward_register_tiled, dense_backward_input_register_tiled, dense_backward_weight_register_tiled: reuse in
-// registers what was read from shared memory.
+// dense_forward_register_tiled, dense_backward_input_register_tiled, dense_backward_weight_register_tiled:
+// reuse in registers what was read from shared memory.
 //
 //   out[i,j] = sum over pieces of the depth of sum_d left[i,d] right[d,j]   reference.py (1), (2), (3)
 //
-// Threads   block (COLUMNS / 4, ROWS / 4), a tile of ROWS x COLUMNS.  A thread owns 4 x 4 elements, rows and columns
-//           a block apart, so that lanes read neighbouring words of shared memory.
+// Threads   block (COLUMNS / 4, ROWS / 4), a tile of ROWS x COLUMNS.  A thread owns 4 x 4 elements, rows and
+//           columns a block apart, so that lanes read neighbouring words of shared memory.
 // Memory    8 values read from shared memory for 16 multiply-adds: 2 bytes each instead of 8.
 // Limit     bound by arithmetic once the tiles fill the machine.
 // Barriers  two a piece of the depth; no thread leaves before the last.
@@ -207,14 +209,14 @@ extern "C" __global__ void dense_backward_weight_register_tiled(real* dw, const 
     product_register_tiled(tile, dw, left, right, (const real*)0, K, N, M);
 }
 
-// ---- vectorised --------------------------------------------------------------------------------------------------
+// ---- vectorised ---------------------------------------------------------------------------------------------
 
 struct alignas(4 * sizeof(real)) Four {
     real v[4];
 };
 
-// Four elements of a row in memory that start at data[0], of which `there` exist, zeros for the others; in one access
-// where the address allows it.
+// Four elements of a row in memory that start at data[0], of which `there` exist, zeros for the others; in one
+// access where the address allows it.
 __device__ inline Four load_four(const real* data, int there) {
     if (there >= 4 && (word64)data % sizeof(Four) == 0) return *(const Four*)data;
     Four four = {};
@@ -222,8 +224,8 @@ __device__ inline Four load_four(const real* data, int there) {
     return four;
 }
 
-// As load_piece, but by fours, and with the depth first in shared memory: piece[d] has the operand's elements of depth
-// d and other index e, contiguous in memory along e or along the depth.
+// As load_piece, but by fours, and with the depth first in shared memory: piece[d] has the operand's elements
+// of depth d and other index e, contiguous in memory along e or along the depth.
 template <int WIDE, bool ALONG_DEPTH>
 __device__ void load_fours(Four (*piece)[WIDE / 4], const real* data, int stride, int d0, int e0, int depth,
                            int wide) {
@@ -240,13 +242,15 @@ __device__ void load_fours(Four (*piece)[WIDE / 4], const real* data, int stride
     }
 }
 
-// dense_forward_vectorised, dense_backward_input_vectorised, dense_backward_weight_vectorised: move four at a time.
+// dense_forward_vectorised, dense_backward_input_vectorised, dense_backward_weight_vectorised: move four at a
+// time.
 //
 //   out[i,j] = sum over pieces of the depth of sum_d left[i,d] right[d,j]   reference.py (1), (2), (3)
 //
-// Threads   block (COLUMNS / 4, ROWS / 4), a tile of ROWS x COLUMNS.  A thread owns 4 x 4 neighbouring elements.
-// Memory    16-byte accesses to global and to shared memory: a quarter of the instructions for the same bytes.  Ends
-//           of rows and unaligned rows are fetched one by one.
+// Threads   block (COLUMNS / 4, ROWS / 4), a tile of ROWS x COLUMNS.  A thread owns 4 x 4 neighbouring
+//           elements.
+// Memory    16-byte accesses to global and to shared memory: a quarter of the instructions for the same bytes.
+//           Ends of rows and unaligned rows are fetched one by one.
 // Limit     bound by arithmetic once the tiles fill the machine.
 // Barriers  two a piece of the depth; no thread leaves before the last.
 // Numerics  one sum in the order of d: the bits of the naive version.
@@ -294,20 +298,23 @@ extern "C" __global__ void dense_backward_weight_vectorised(real* dw, const real
     FOR_EACH_TILE(tile, wide_tiles(K, N)) product_vectorised(tile, dw, left, right, (const real*)0, K, N, M);
 }
 
-// ---- split_k -----------------------------------------------------------------------------------------------------
+// ---- split_k ------------------------------------------------------------------------------------------------
 
-// dense_forward_split_k, dense_backward_input_split_k, dense_backward_weight_split_k: for a batch of 32 rows, which
-// is too few tiles to fill a machine; so the warps of a block share the depth of one small tile instead.
+// dense_forward_split_k, dense_backward_input_split_k, dense_backward_weight_split_k: for a batch of 32 rows,
+// which is too few tiles to fill a machine; so the warps of a block share the depth of one small tile instead.
 //
-//   out[i,j] = sum over warps of (sum over the warp's pieces of the depth of sum_d left[i,d] right[d,j])   (1), (2), (3)
+//   out[i,j] = sum over warps of (sum over the warp's pieces of the depth of sum_d left[i,d] right[d,j])
+//       reference.py (1), (2), (3)
 //
-// Threads   block (32, SPLITS), a tile of 32 x 8.  A warp takes every SPLITS-th piece of 8 of the depth, and in it a
-//           lane owns 4 x 2 elements, rows 8 and columns 4 apart.
+// Threads   block (32, SPLITS), a tile of 32 x 8.  A warp takes every SPLITS-th piece of 8 of the depth, and in
+//           it a lane owns 4 x 2 elements, rows 8 and columns 4 apart.
 // Memory    narrow tiles read left again for every 8 columns; it stays in cache.
 // Limit     bound by the bandwidth of the L2 cache, no longer by the latency of a few blocks.
-// Barriers  two a piece among the lanes of a warp, whose pieces are its own; one among all before the last sum.
+// Barriers  two a piece among the lanes of a warp, whose pieces are its own; one among all before the last sum
+//           and one after it; no thread leaves before the last.
 // Numerics  SPLITS sums, then their sum in the order of the warps: the same bits on every run.
-// Source    NVIDIA CUTLASS documentation, "Efficient GEMM in CUDA", section "Parallelized Reductions" (sliced-K).
+// Source    NVIDIA CUTLASS documentation, "Efficient GEMM in CUDA", section "Parallelized Reductions"
+//           (sliced-K).
 // Same op   reference.py (float64)   cpu.py   numba_cuda.py
 template <bool LT, bool RT>
 __device__ void product_split_k(int tile, real* out, Operand<LT> left, Operand<RT> right, const real* bias,
@@ -362,20 +369,21 @@ extern "C" __global__ void dense_backward_weight_split_k(real* dw, const real* x
     FOR_EACH_TILE(tile, narrow_tiles(K, N)) product_split_k(tile, dw, left, right, (const real*)0, K, N, M);
 }
 
-// ---- tensor_core -------------------------------------------------------------------------------------------------
+// ---- tensor_core --------------------------------------------------------------------------------------------
 
-// dense_forward_tensor_core, dense_backward_input_tensor_core, dense_backward_weight_tensor_core: let the tensor cores
-// multiply, in TF32.
+// dense_forward_tensor_core, dense_backward_input_tensor_core, dense_backward_weight_tensor_core: let the
+// tensor cores multiply, in TF32.
 //
 //   out[i,j] = sum over pieces of the depth of mma(tf32(left), tf32(right))   reference.py (1), (2), (3)
 //
-// Threads   block (32, 4), a tile of 32 x 32.  A warp owns 8 columns: two 16 x 8 fragments, whose elements its lanes
-//           hold as common.cuh describes.
+// Threads   block (32, 4), a tile of 32 x 32.  A warp owns 8 columns: two 16 x 8 fragments, whose elements its
+//           lanes hold as common.cuh describes.
 // Memory    pieces of 16 of the depth in shared memory, read by all four warps (left) or by one (right).
 // Limit     bound by the caches at small batches: the multiplications themselves cost next to nothing.
 // Barriers  two a piece of the depth; no thread leaves before the last.
-// Numerics  factors are rounded to 11 significant bits, products are exact, sums are float: relative error up to 2^-10
-//           of |left| |right|, so this version is asked for by name, never chosen.  In double nothing is rounded.
+// Numerics  factors are rounded to 11 significant bits, products are exact, sums are float: relative error up
+//           to 2^-10 of |left| |right|, so this version is asked for by name, never chosen.  In double nothing
+//           is rounded.
 // Source    PTX ISA, "Matrix fragments for mma.m16n8k8"; NVIDIA A100 white paper, section "TensorFloat-32".
 // Same op   reference.py (float64)   cpu.py
 template <bool LT, bool RT>
@@ -432,7 +440,7 @@ extern "C" __global__ void dense_backward_weight_tensor_core(real* dw, const rea
     product_tensor_core(tile, dw, left, right, (const real*)0, K, N, M);
 }
 
-// ---- bias --------------------------------------------------------------------------------------------------------
+// ---- bias ---------------------------------------------------------------------------------------------------
 
 // dense_backward_bias: the column sums of the gradient.
 //

@@ -238,13 +238,14 @@ def dense_backward_weight_register_tiled(dw, x, dy, K, N, M):
 # which is too few tiles to fill a machine; so the warps of a block share the depth of one small tile instead.
 #
 #   out[i,j] = sum over warps of (sum over the warp's pieces of the depth of sum_d left[i,d] right[d,j])
-#       (1), (2), (3)
+#       reference.py (1), (2), (3)
 #
 # Threads   block (32, SPLITS), a tile of 32 x 8.  A warp takes every SPLITS-th piece of 8 of the depth, and in
 #           it a lane owns 4 x 2 elements, rows 8 and columns 4 apart.
 # Memory    narrow tiles read left again for every 8 columns; it stays in cache.
 # Limit     bound by the bandwidth of the L2 cache, no longer by the latency of a few blocks.
-# Barriers  two a piece among the lanes of a warp, whose pieces are its own; one among all before the last sum.
+# Barriers  two a piece among the lanes of a warp, whose pieces are its own; one among all before the last sum
+#           and one after it; no thread leaves before the last.
 # Numerics  SPLITS sums, then their sum in the order of the warps: the same bits on every run.
 # Source    NVIDIA CUTLASS documentation, "Efficient GEMM in CUDA", section "Parallelized Reductions"
 #           (sliced-K).

@@ -5,7 +5,8 @@
 //   y[b,c] = x[b,c] table[labels[b],c]   reference.py (1)
 //
 // Threads   block (32, 8), a tile of as many elements; a warp reads one row of the table.
-// Memory    x and a row of the table are read, y written: 12 bytes an element; the table's ten rows stay in cache.
+// Memory    x and a row of the table are read, y written: 12 bytes an element; the table's ten rows stay in
+//           cache.
 // Limit     bound by bandwidth.
 // Numerics  one rounding.
 // Source    the label as a factor of the input: the tutorial's form of Mirza & Osindero 2014, arXiv:1411.1784.
@@ -41,9 +42,10 @@ extern "C" __global__ void embedding_backward_input(real* dx, const real* dy, co
 //
 //   dtable[v,c] = sum over b with labels[b] = v of dy[b,c] x[b,c]   reference.py (3)
 //
-// Threads   block (32, 8), a tile of as many elements of the table.  A scatter turned round: an element of the table
-//           looks for its batch rows, so no two threads write to one place and no atomics are needed.
-// Memory    every thread reads all labels, a warp the same one at a time; dy and x are read once, dtable written.
+// Threads   block (32, 8), a tile of as many elements of the table.  A scatter turned round: an element of the
+//           table looks for its batch rows, so no two threads write to one place and no atomics are needed.
+// Memory    every thread reads all labels, a warp the same one at a time; dy and x are read once, dtable
+//           written.
 // Limit     bound by latency: B steps, of which few do anything.
 // Numerics  additions in the order of the batch: the same bits on every run.  Rows without a label get zeros.
 // Source    the derivative of (1).

@@ -1,4 +1,4 @@
-// Bookkeeping on the device, so that the host need not be asked and a recorded sequence of launches can be replayed.
+// Bookkeeping on the device, so that the host need not be asked and a recording of launches can be replayed.
 
 // counters_advance: count on.
 //
@@ -28,7 +28,7 @@ extern "C" __global__ void counters_advance(long long* counters, const long long
 // Limit     bound by the launch itself.
 // Numerics  a copy.
 // Source    this project.
-// Same op   reference.py   cpu.py   numba_cuda.py
+// Same op   reference.py (float64)   cpu.py   numba_cuda.py
 __device__ void losses_record_tile(int tile, real* ring, const real* losses, const long long* iteration, int R,
                                    int C) {
     int c = tile * blockDim.x + threadIdx.x;

@@ -36,7 +36,7 @@ def counters_advance(counters, increments, n):
 # Limit     bound by the launch itself.
 # Numerics  a copy.
 # Source    this project.
-# Same op   reference.py   cpu.py   cuda.cu
+# Same op   reference.py (float64)   cpu.py   cuda.cu
 @device
 def losses_record_tile(tile, ring, losses, iteration, R, C):
     c = locate_on_line(tile)

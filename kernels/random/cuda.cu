@@ -55,7 +55,7 @@ extern "C" __global__ void random_uniform(real* y, const long long* iteration, u
 // Threads   block (THREADS, 1); a thread makes a block of four elements: two pairs.
 // Memory    4 bytes written an element, the least possible.
 // Limit     bound by arithmetic: a logarithm, a root and a sine with its cosine for each pair.
-// Numerics  u1 is in (0, 1], so the logarithm is finite; sincospi keeps the angle exact, 2 pi u2 would round it.
+// Numerics  u1 is in (0, 1], so the logarithm is finite; cospi and sinpi need no 2 pi u2, which is rounded.
 // Source    Box & Muller 1958, "A note on the generation of random normal deviates".
 // Same op   reference.py (float64)   cpu.py   numba_cuda.py
 __device__ void random_normal_tile(int tile, real* y, const long long* iteration, word64 seed, word32 stream,

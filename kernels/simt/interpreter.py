@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import random
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -61,8 +61,8 @@ class Executor:
         words = {
             "cuda": machine,
             "real": scalar,
-            "sinpi": lambda x: scalar(math.sin(math.pi * x)),
-            "cospi": lambda x: scalar(math.cos(math.pi * x)),
+            "sinpi": lambda x: scalar(math.sin(math.pi * float(x))),
+            "cospi": lambda x: scalar(math.cos(math.pi * float(x))),
         }
         return Interpreted(
             bind(module, numba_common, words, lambda function, role: function), machine, self.order
@@ -79,7 +79,7 @@ class Interpreted:
         self,
         name: str,
         grid: int,
-        block: Sequence[int],
+        block: int | Sequence[int],
         arguments: Sequence[np.ndarray | np.generic],
         shared: int = 0,
         cooperative: bool = False,
@@ -92,11 +92,16 @@ class Interpreted:
         IndexError : an element that does not exist.
         """
         values = [int(a) if isinstance(a, np.int32) else a for a in arguments]
+        x, y, *_ = (*(block if isinstance(block, Sequence) else (block,)), 1)
+
+        def body():
+            with np.errstate(over="ignore", under="ignore"):  # words wrap round, as on a GPU
+                self._kernels[name](*values)
+
         blocks = range(grid)
-        with np.errstate(over="ignore", under="ignore"):
-            for number in reversed(blocks) if self._order == "reverse" else blocks:
-                self._machine.start(grid, (*block, 1)[:2], number)
-                _run_block(self._machine, name, lambda: self._kernels[name](*values), self._order)
+        for number in reversed(blocks) if self._order == "reverse" else blocks:
+            self._machine.start(grid, (x, y), number)
+            _run_block(self._machine, name, body, self._order)
 
 
 class Machine:
@@ -124,7 +129,7 @@ class _Shared:
         caller = sys._getframe(1)
         place = (caller.f_code, caller.f_lasti)
         if place not in self._arrays:
-            self._arrays[place] = np.full(shape, np.nan, dtype)
+            self._arrays[place] = _never_written(shape, dtype)
         return self._arrays[place]
 
 
@@ -133,29 +138,41 @@ class _Local:
 
     @staticmethod
     def array(shape, dtype) -> np.ndarray:
-        return np.full(shape, np.nan, dtype)
+        return _never_written(shape, dtype)
+
+
+def _never_written(shape, dtype) -> np.ndarray:
+    """NaN, or an unlikely integer."""
+    array = np.empty(shape, dtype)
+    array.reshape(-1).view(np.uint8).fill(0xA5)
+    if array.dtype.kind == "f":
+        array.fill(np.nan)
+    return array
 
 
 class _Thread:
     """A CUDA thread: a coroutine that is switched to until it ends, and the barrier that it waits at."""
 
     def __init__(self, index: Three, number: int, body: Callable[[], None]):
-        self.index, self.warp = index, number // _WARP
+        self.index, self.number, self.warp = index, number, number // _WARP
         self.coroutine, self.waits = greenlet(body), None
 
 
 def _run_block(machine: Machine, name: str, body: Callable[[], None], order: str | int) -> None:
-    """All threads of a block from barrier to barrier, each in its turn."""
+    """All threads of a block, each from barrier to barrier; whoever is released goes ahead of the others."""
     width, height = machine.blockDim.x, machine.blockDim.y
     threads = [_Thread(Three(n % width, n // width, 0), n, body) for n in range(width * height)]
-    draw = random.Random(order) if isinstance(order, int) else None
-    ready = threads
+    barriers = {"block": _Barrier(len(threads))}
+    for warp in range(0, len(threads), _WARP):
+        barriers[warp // _WARP] = _Barrier(min(_WARP, len(threads) - warp))
+    ready = _Ready(threads, order)
     while ready:
-        for thread in _ordered(ready, order, draw):
-            machine.threadIdx = thread.index
-            thread.waits = thread.coroutine.switch()
-        ready = _released(threads)
-    waiting = [thread for thread in threads if not thread.coroutine.dead]
+        thread = ready.take()
+        machine.threadIdx = thread.index
+        thread.waits = thread.coroutine.switch()
+        if thread.waits:
+            ready.put(barriers["block" if thread.waits == "block" else thread.warp].arrive(thread))
+    waiting = [thread for thread in threads if thread.waits]
     if waiting:
         raise KernelError(
             f"{name}: {len(waiting)} of {len(threads)} threads of block {machine.blockIdx.x} wait at a barrier "
@@ -163,19 +180,40 @@ def _run_block(machine: Machine, name: str, body: Callable[[], None], order: str
         )
 
 
-def _ordered(threads: list[_Thread], order: str | int, draw: random.Random | None) -> Iterable[_Thread]:
-    if draw is not None:
-        return draw.sample(threads, len(threads))
-    return reversed(threads) if order == "reverse" else threads
+class _Barrier:
+    """Where ``size`` threads meet."""
+
+    def __init__(self, size: int):
+        self.size, self.here = size, []
+
+    def arrive(self, thread: _Thread) -> list[_Thread]:
+        """Who may go on now: all of them with the last, nobody before."""
+        self.here.append(thread)
+        if len(self.here) < self.size:
+            return []
+        released, self.here = self.here, []
+        for each in released:
+            each.waits = None
+        return released
 
 
-def _released(threads: list[_Thread]) -> list[_Thread]:
-    """Who may go on: a block all of whose threads wait for it, and each warp all of whose threads do."""
-    if all(thread.waits == "block" for thread in threads):
-        return threads
-    released = []
-    for warp in {thread.warp for thread in threads}:
-        lanes = [thread for thread in threads if thread.warp == warp]
-        if all(thread.waits == "warp" for thread in lanes):
-            released += lanes
-    return released
+class _Ready:
+    """The threads that may run, in the order in which they will."""
+
+    def __init__(self, threads: Sequence[_Thread], order: str | int):
+        self.order = order
+        self.draw = random.Random(order) if isinstance(order, int) else None
+        self.threads: list[_Thread] = []  # the next one last
+        self.put(threads)
+
+    def __bool__(self) -> bool:
+        return bool(self.threads)
+
+    def put(self, threads: Sequence[_Thread]) -> None:
+        self.threads += sorted(threads, key=lambda thread: thread.number, reverse=self.order != "reverse")
+
+    def take(self) -> _Thread:
+        if self.draw is not None:
+            last, other = len(self.threads) - 1, self.draw.randrange(len(self.threads))
+            self.threads[last], self.threads[other] = self.threads[other], self.threads[last]
+        return self.threads.pop()

@@ -1,0 +1,83 @@
+"""Every Numba CUDA kernel run as a GPU might, in any order and on any grid; and beside its twin in CUDA C++."""
+
+import platform
+from functools import cache
+
+import numpy as np
+import pytest
+from cgan_raw.kernels import simt
+from cgan_raw.kernels.dispatch import LaunchedOp, Modules
+from cgan_raw.kernels.registry import ops
+from cgan_raw.kernels.simt import interpreter
+
+from cgan_raw.testing import assert_close, call, make_arguments
+
+#: Rows, columns and depth; the first that takes several blocks.
+_SHAPES = ((9, 34, 70), (35, 34, 35), (1030, 1030, 1030))
+_REALS = {"float": np.float32, "double": np.float64}
+
+#: What the interpreter computes in double and rounds once, and g++ in float: a few units in the last place.
+_FUNCTIONS_OF_FLOAT = ("tanh_forward", "random_normal", "bce_forward", "bce_backward")
+
+VERSIONS = [
+    pytest.param(op, kernel, id=op.function(kernel.version))
+    for op in ops().values()
+    for kernel in op.kernels
+    if kernel.backend == "numba_cuda"
+]
+each_version = pytest.mark.parametrize(("op", "kernel"), VERSIONS)
+
+
+def drawn(op, kernel, real="float"):
+    """Sizes and arguments of several blocks, wherever a grid can have several."""
+    choices = [dict(zip(op.dims, shape, strict=False)) for shape in _SHAPES]
+    sizes = next((s for s in choices if kernel.launch(**s).grid > 1), choices[-1])
+    return sizes, make_arguments(op, sizes, np.random.default_rng(1), _REALS[real])
+
+
+def run(op, kernel, executor, real="float"):
+    function = LaunchedOp(op, Modules(executor, real), kernel.version)
+    return call(op, function, drawn(op, kernel, real)[1])
+
+
+@cache
+def forward(name, version, real="float"):
+    op = ops()[name]
+    kernel = next(k for k in op.kernels if (k.backend, k.version) == ("numba_cuda", version))
+    return run(op, kernel, interpreter.Executor("forward"), real)
+
+
+def assert_same_bits(results, expected):
+    for name, array in results.items():
+        assert array.tobytes() == expected[name].tobytes(), name
+
+
+@pytest.mark.parametrize("order", ["reverse", 5])
+@each_version
+def test_thread_order_does_not_change_a_bit(op, kernel, order):
+    assert_same_bits(run(op, kernel, interpreter.Executor(order)), forward(op.name, kernel.version))
+
+
+@each_version
+def test_one_block_computes_everything(op, kernel):
+    """A block walks tiles from its own number in steps of the grid's."""
+    sizes, arguments = drawn(op, kernel)
+    module, block = Modules(interpreter.Executor())(op.package), kernel.launch(**sizes).block
+
+    def in_one_block(*values):
+        module.launch(op.function(kernel.version), 1, block, (*values, *sizes.values()))
+
+    assert_same_bits(call(op, in_one_block, arguments), forward(op.name, kernel.version))
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="elsewhere g++ rounds a * b + c once, not twice")
+@pytest.mark.parametrize("real", _REALS)
+@each_version
+def test_both_languages_compute_the_same_bits(op, kernel, real):
+    """The same operations in the same order; in double even the C library's functions are the same."""
+    results, expected = forward(op.name, kernel.version, real), run(op, kernel, simt.Executor(), real)
+    if real == "double" or op.name not in _FUNCTIONS_OF_FLOAT:
+        assert_same_bits(results, expected)
+        return
+    for name, array in results.items():
+        assert_close(f"{op.name}: {name}", array, expected[name], 4e-7 * abs(expected[name]))
