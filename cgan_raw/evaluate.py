@@ -1,0 +1,67 @@
+"""Say how good a checkpoint's digits are: ``python -m cgan_raw.evaluate``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from . import cli
+from .errors import InputError
+
+
+def parser() -> argparse.ArgumentParser:
+    result = argparse.ArgumentParser(
+        prog="python -m cgan_raw.evaluate", description="Say how good a checkpoint's digits are."
+    )
+    result.add_argument("checkpoint", type=Path, help="a checkpoint.safetensors")
+    cli.add_device(result)
+    result.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="the seed of the noise (default: %(default)s)"
+    )
+    result.add_argument(
+        "--out", type=Path, metavar="DIR",
+        help="where evaluation.json and confusion.png go (default: the checkpoint's folder)",
+    )  # fmt: skip
+    return result
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit code: 0, 1 cannot write, 2 bad input, 130 after Ctrl-C."""
+    given = parser().parse_args(arguments)
+    return cli.run(lambda: _evaluate(given))
+
+
+def _evaluate(given: argparse.Namespace) -> int:
+    if not 0 <= given.seed < 2**64:
+        raise InputError(f"--seed must be from 0 to 2^64 - 1, not {given.seed}")
+    folder = given.checkpoint.parent if given.out is None else given.out
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder")
+
+    from . import __version__
+    from .checkpoint import load
+    from .evaluation import report
+    from .evaluation.measure import measure
+
+    checkpoint = load(given.checkpoint)
+    backend = cli.make_backend(given)
+    print(f"checkpoint  {given.checkpoint}, iteration {checkpoint.iteration:,}, seed {checkpoint.config.seed}")
+    print(f"device      {backend.name}: {backend.description}", flush=True)
+    if checkpoint.config.data is not None:
+        print(f"note        trained on {checkpoint.config.data}, compared with the embedded MNIST", flush=True)
+    evaluation = measure(backend, checkpoint, given.seed)
+    print(f"classifier  {100 * evaluation.classifier['test_accuracy']:.2f} % of the test set\n")
+    print(report.text(evaluation))
+    facts = {
+        "version": __version__,
+        "device": backend.name,
+        "iteration": checkpoint.iteration,
+        "seed": given.seed,
+    }
+    print("\nsaved", *report.save(folder, evaluation, facts))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,111 @@
+"""From a generator to its figures, and the same figures of real images beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..backend import Backend
+from ..checkpoint import Checkpoint
+from ..config import CLASSES, PIXELS
+from ..data import Dataset, load_test, load_training
+from ..sampling import Sampler, load_generator
+from . import classifier, metrics
+from .bar import bar
+from .classifier import Classifier
+from .parzen import Parzen, parzen
+
+PER_DIGIT = 1_000  # samples; Mirza & Osindero 2014, arXiv:1411.1784, table 1
+_ROWS = 1_000  # images at a time, in the generator and in the classifier
+_ASIDE = slice(50_000, 51_000)  # training images on which the width of the Parzen window is chosen
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What is said of one set of images, each with the digit that was asked for.
+
+    ``confusion`` (10, 10): how many images of the digit asked for (row) are taken for which (column).
+    ``cross_entropy`` in nats.  ``frechet``: from the training set, in the classifier's features.  ``diversity``
+    (10,): a digit's spread in those features, in units of that of training images.
+    """
+
+    confusion: np.ndarray
+    cross_entropy: float
+    frechet: float
+    diversity: np.ndarray
+    parzen: Parzen
+
+    def asdict(self) -> dict:
+        """Ready for JSON."""
+        return {
+            "conditional_accuracy": metrics.accuracy(self.confusion),
+            "conditional_accuracy_per_digit": metrics.accuracy_per_digit(self.confusion).tolist(),
+            "conditional_cross_entropy": self.cross_entropy,
+            "frechet_distance": self.frechet,
+            "diversity": float(self.diversity.mean()),
+            "diversity_per_digit": self.diversity.tolist(),
+            "parzen": self.parzen._asdict(),
+            "confusion": self.confusion.tolist(),
+        }
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Figures of a generator's samples and of real images; ``classifier`` is what is known of the judge."""
+
+    generated: Figures
+    real: Figures
+    classifier: dict
+
+
+class Judge:
+    """The classifier, and what it sees in the training set, with which other images are compared."""
+
+    def __init__(self, backend: Backend, weights: dict[str, np.ndarray], training: Dataset):
+        self.classifier = Classifier(backend, _ROWS, weights)
+        features, _ = self.classifier.judge(training.images, "judging training images")
+        self.moments = metrics.moments(features, training.labels)
+        self.spreads = metrics.spreads(features, training.labels, most=PER_DIGIT)
+
+    def figures(self, dataset: Dataset, likelihood: Parzen) -> Figures:
+        features, logits = self.classifier.judge(dataset.images, "judging")
+        return Figures(
+            confusion=metrics.confusion(logits, dataset.labels),
+            cross_entropy=metrics.conditional_cross_entropy(logits, dataset.labels),
+            frechet=metrics.frechet_distance(metrics.moments(features, dataset.labels), self.moments),
+            diversity=metrics.spreads(features, dataset.labels, most=PER_DIGIT) / self.spreads,
+            parzen=likelihood,
+        )
+
+
+def measure(backend: Backend, checkpoint: Checkpoint, seed: int) -> Evaluation:
+    """Evaluate a checkpoint's generator on the noise of a seed.
+
+    The real images are the test set; in its Parzen figure, training images take the samples' place.
+
+    Raises
+    ------
+    InputError : the classifier in the package is damaged.
+    """
+    weights, facts = classifier.load(classifier.SHIPPED)
+    training, test = load_training(), load_test()
+    samples = draw(backend, checkpoint, seed, PER_DIGIT)
+    judge = Judge(backend, weights, training)
+
+    def likelihood(images: np.ndarray, what: str) -> Parzen:
+        return parzen(images, training.images[_ASIDE], test.images, what)
+
+    return Evaluation(
+        generated=judge.figures(samples, likelihood(samples.images, "samples")),
+        real=judge.figures(test, likelihood(training.images[: len(samples)], "training images")),
+        classifier=facts,
+    )
+
+
+def draw(backend: Backend, checkpoint: Checkpoint, seed: int, per_digit: int) -> Dataset:
+    """What ``python -m cgan_raw.sample`` draws with this seed and count: every digit, in order."""
+    labels = np.repeat(np.arange(CLASSES, dtype=np.uint8), per_digit)
+    sampler = Sampler(load_generator(backend, checkpoint), labels.tolist(), seed, rows=per_digit)
+    images = [sampler.draw(*part) for part in bar(sampler.parts, "drawing samples")]
+    return Dataset(np.concatenate(images).reshape(-1, PIXELS), labels)

@@ -1,0 +1,68 @@
+"""Train the classifier that evaluation uses: ``python -m cgan_raw.evaluation.train_classifier``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from .. import cli
+from ..errors import InputError
+
+
+def parser() -> argparse.ArgumentParser:
+    result = argparse.ArgumentParser(
+        prog="python -m cgan_raw.evaluation.train_classifier",
+        description="Train the classifier that evaluation uses, on the embedded MNIST.",
+    )
+    cli.add_device(result)
+    result.add_argument(
+        "--iterations", type=int, default=14_000, metavar="N", help="in all (default: %(default)s)"
+    )
+    result.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="weights are a function of it (default: %(default)s)"
+    )
+    result.add_argument(
+        "--out", type=Path, default=Path("classifier.safetensors"), metavar="FILE",
+        help="the weights; their digest and accuracy go into a .json beside it (default: %(default)s)",
+    )  # fmt: skip
+    return result
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit code: 0, 1 cannot write, 2 bad input, 130 after Ctrl-C."""
+    given = parser().parse_args(arguments)
+    return cli.run(lambda: _train(given))
+
+
+def _train(given: argparse.Namespace) -> int:
+    if given.iterations < 1:
+        raise InputError(f"--iterations must be at least 1, not {given.iterations}")
+    if not 0 <= given.seed < 2**64:
+        raise InputError(f"--seed must be from 0 to 2^64 - 1, not {given.seed}")
+    if given.out.suffix != ".safetensors":
+        raise InputError(f"--out must end in .safetensors, not {given.out}")
+    if not given.out.parent.is_dir():
+        raise InputError(f"{given.out}: no such folder")
+
+    from ..data import load_test, load_training
+    from .bar import bar
+    from .classifier import Classifier, save
+    from .metrics import accuracy, confusion
+    from .training import Training
+
+    backend = cli.make_backend(given)
+    training = Training(backend, load_training(), given.iterations, given.seed)
+    for _ in bar(range(given.iterations), "training"):
+        training.run()
+    weights, test = training.weights(), load_test()
+    _, logits = Classifier(backend, rows=1000, weights=weights).judge(test.images)
+    reached = accuracy(confusion(logits, test.labels))
+    facts = {"test_accuracy": reached, "iterations": given.iterations, "seed": given.seed}
+    save(given.out, weights, facts)
+    print(f"{100 * reached:.2f} % of the test set; saved {given.out}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,40 @@
+"""What these tests share: the classifier that is shipped, and what it sees in real images."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from cgan_raw.backends import make_backend
+from cgan_raw.data import Dataset, load_test, load_training
+from cgan_raw.evaluation import classifier
+from cgan_raw.evaluation.measure import Judge
+
+# How commands are run is that of their other tests.
+sys.path.append(str(Path(__file__).parents[1] / "app"))
+
+
+@pytest.fixture(scope="session")
+def cpu():
+    return make_backend("cpu")
+
+
+@pytest.fixture(scope="session")
+def training():
+    return load_training()
+
+
+@pytest.fixture(scope="session")
+def test_set():
+    return load_test()
+
+
+@pytest.fixture(scope="session")
+def weights():
+    return classifier.load(classifier.SHIPPED)[0]
+
+
+@pytest.fixture(scope="session")
+def judge(cpu, weights, training):
+    """Compares with the first 20,000 training images, which is enough and quicker."""
+    return Judge(cpu, weights, Dataset(training.images[:20_000], training.labels[:20_000]))
