@@ -1,26 +1,171 @@
-"""The dense layer on the CPU: the products are BLAS calls, which read a transposed view without copying it."""
+"""The dense layer on the CPU: three matrix products, cut into register tiles, and shared among threads.
+
+In float32, which training uses, a product is a job for the pool; in float64, which gradient checks use, one
+thread computes it by the same code.
+"""
 
 from functools import cache
 
 import numpy as np
+from numba import njit
 
 from ..compile import kernel
+from ..pool import POOL, WORDS, Part, floats, run
+from .microkernel import COLUMNS, ROWS, row, tile
+
+
+@njit(error_model="numpy")
+def _product(number, parts, out, left, left_row, left_step, right, start, transposed, rows, columns, depth):
+    """A part of out(rows, columns) = start + left right; left[i, d] is element i left_row + d left_step of it.
+
+    Tiles are taken down the columns, so that the block of right that they share stays in cache.  ``transposed``
+    receives the result as (columns, rows) too, unless it is None.
+    """
+    high = (rows + ROWS - 1) // ROWS
+    tiles = high * ((columns + COLUMNS - 1) // COLUMNS)
+    sums, factors = out.ravel(), left.ravel()
+    for t in range(tiles * number // parts, tiles * (number + 1) // parts):
+        i0, j0 = t % high * ROWS, t // high * COLUMNS
+        i1, j1 = min(i0 + ROWS, rows), min(j0 + COLUMNS, columns)
+        if i1 == i0 + ROWS:
+            there, mine = sums[i0 * columns :], factors[i0 * left_row :]
+            tile(there, mine, left_row, left_step, right, start, columns, j0, depth)
+        else:
+            for i in range(i0, i1):
+                there, mine = sums[i * columns :], factors[i * left_row :]
+                row(there, mine, left_row, left_step, right, start, columns, j0, depth)
+        if transposed is not None:
+            for j in range(j0, j1):
+                for i in range(i0, i1):
+                    transposed[j, i] = out[i, j]
+
+
+# Forward --------------------------------------------------------------------------------------------------
+
+
+@njit(error_model="numpy")
+def _forward(number, parts, y, x, w, b):
+    rows, depth = x.shape
+    _product(number, parts, y, x, depth, 1, w, b, None, rows, y.shape[1], depth)
+
+
+@Part
+def _forward_part(number, parts, words):
+    M, N, K = words[4], words[5], words[6]
+    y, x = floats(words[0], (M, N)), floats(words[1], (M, K))
+    _forward(number, parts, y, x, floats(words[2], (K, N)), floats(words[3], (N,)))
+
+
+@kernel
+def _share_forward(mailbox, address, parts, y, x, w, b):
+    words = mailbox[WORDS:]
+    words[0], words[1], words[2], words[3] = y.ctypes.data, x.ctypes.data, w.ctypes.data, b.ctypes.data
+    words[4], words[5], words[6] = y.shape[0], y.shape[1], x.shape[1]
+    run(mailbox, address, parts)
+
+
+@kernel
+def _forward_alone(y, x, w, b):
+    _forward(0, 1, y, x, w, b)
 
 
 def dense_forward(y, x, w, b):
-    np.matmul(x, w, out=y)
-    _add_bias(y, b)
+    if y.dtype == np.float32:
+        _share_forward(POOL.ready(), _forward_part.address, POOL.parts, y, x, w, b)
+    else:
+        _forward_alone(y, x, w, b)
+
+
+# Backward: the input --------------------------------------------------------------------------------------
+
+
+@njit(error_model="numpy")
+def _backward_input(number, parts, dx, dy_transposed, w, dx_transposed):
+    """By way of the transpose, w dy^T: the left factor is read along its rows, and vectors walk the batch."""
+    rows, depth = w.shape
+    _product(number, parts, dx_transposed, w, depth, 1, dy_transposed, None, dx, rows, dx.shape[0], depth)
+
+
+@Part
+def _backward_input_part(number, parts, words):
+    M, K, N = words[4], words[5], words[6]
+    dx, dy_transposed = floats(words[0], (M, K)), floats(words[1], (N, M))
+    _backward_input(number, parts, dx, dy_transposed, floats(words[2], (K, N)), floats(words[3], (K, M)))
+
+
+@kernel
+def _share_backward_input(mailbox, address, parts, dx, dy, w, dy_transposed, dx_transposed):
+    _transpose(dy_transposed, dy)
+    words = mailbox[WORDS:]
+    words[0], words[1], words[2], words[3] = (
+        dx.ctypes.data, dy_transposed.ctypes.data, w.ctypes.data, dx_transposed.ctypes.data
+    )  # fmt: skip
+    words[4], words[5], words[6] = dx.shape[0], dx.shape[1], dy.shape[1]
+    run(mailbox, address, parts)
+
+
+@kernel
+def _backward_input_alone(dx, dy, w, dy_transposed, dx_transposed):
+    _transpose(dy_transposed, dy)
+    _backward_input(0, 1, dx, dy_transposed, w, dx_transposed)
 
 
 def dense_backward_input(dx, dy, w):
-    """By way of the transpose: BLAS reads w along its rows for w dy^T, and takes half the time of dy w^T."""
-    transposed = _scratch(dx.shape[::-1], dx.dtype)
-    np.matmul(w, dy.T, out=transposed)
-    _transpose(dx, transposed)
+    scratch = _scratch("dy", dy.shape[::-1], dy.dtype), _scratch("dx", dx.shape[::-1], dx.dtype)
+    if dx.dtype == np.float32:
+        _share_backward_input(POOL.ready(), _backward_input_part.address, POOL.parts, dx, dy, w, *scratch)
+    else:
+        _backward_input_alone(dx, dy, w, *scratch)
+
+
+@njit(error_model="numpy")
+def _transpose(out, x):
+    for n in range(x.shape[1]):
+        for m in range(x.shape[0]):
+            out[n, m] = x[m, n]
+
+
+@cache
+def _scratch(name, shape, dtype):
+    """One buffer for each name and shape that occur, made when they first do."""
+    return np.empty(shape, dtype)
+
+
+# Backward: the weights ------------------------------------------------------------------------------------
+
+
+@njit(error_model="numpy")
+def _backward_weight(number, parts, dw, x, dy):
+    depth, rows = x.shape
+    _product(number, parts, dw, x, 1, rows, dy, None, None, rows, dw.shape[1], depth)
+
+
+@Part
+def _backward_weight_part(number, parts, words):
+    K, N, M = words[3], words[4], words[5]
+    _backward_weight(
+        number, parts, floats(words[0], (K, N)), floats(words[1], (M, K)), floats(words[2], (M, N))
+    )
+
+
+@kernel
+def _share_backward_weight(mailbox, address, parts, dw, x, dy):
+    words = mailbox[WORDS:]
+    words[0], words[1], words[2] = dw.ctypes.data, x.ctypes.data, dy.ctypes.data
+    words[3], words[4], words[5] = dw.shape[0], dw.shape[1], x.shape[0]
+    run(mailbox, address, parts)
+
+
+@kernel
+def _backward_weight_alone(dw, x, dy):
+    _backward_weight(0, 1, dw, x, dy)
 
 
 def dense_backward_weight(dw, x, dy):
-    np.matmul(x.T, dy, out=dw)
+    if dw.dtype == np.float32:
+        _share_backward_weight(POOL.ready(), _backward_weight_part.address, POOL.parts, dw, x, dy)
+    else:
+        _backward_weight_alone(dw, x, dy)
 
 
 @kernel
@@ -29,24 +174,3 @@ def dense_backward_bias(db, dy):
     for m in range(dy.shape[0]):
         for n in range(dy.shape[1]):
             db[n] += dy[m, n]
-
-
-@kernel
-def _add_bias(y, b):
-    """A loop because NumPy's broadcasting sum allocates a buffer of 32 KB on each call."""
-    for m in range(y.shape[0]):
-        for n in range(y.shape[1]):
-            y[m, n] += b[n]
-
-
-@kernel
-def _transpose(out, x):
-    for m in range(out.shape[0]):
-        for n in range(out.shape[1]):
-            out[m, n] = x[n, m]
-
-
-@cache
-def _scratch(shape, dtype):
-    """One buffer for each shape that occurs, made when it first does."""
-    return np.empty(shape, dtype)

@@ -1,0 +1,251 @@
+"""A few threads for one kernel on the CPU, with neither Python nor the system between them.
+
+A kernel that is worth sharing is cut into parts, each of which writes elements of its own, so the result does
+not depend on who computes which.  The thread that calls it posts a job in a mailbox, an array of 64-bit words,
+takes parts until none is left, and waits for those that helpers took.  Helpers watch the mailbox for some
+milliseconds after each job, then sleep until the next.  One that the system keeps from running delays nobody:
+it is only waited for once it has claimed a part.
+
+A job is the address of a compiled function ``part(number, parts, words)`` and the words that it reads:
+addresses of arrays, sizes, scalars.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import platform
+import threading
+from collections.abc import Callable
+from functools import cached_property
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba import carray, cfunc, njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from .compile import kernel
+
+#: Where things lie in the mailbox; a word that some watch while others write has a cache line of its own.
+_JOB, _CLAIM, _FINISHED, _ASLEEP, _PART, _PARTS, WORDS = 0, 8, 16, 24, 32, 33, 40
+_SIZE = 64
+
+_PART_BITS = 20  # of a claim: the next part to take; the bits above are the number of the job
+_PATIENCE = 100_000  # looks at the mailbox, some 50 ns each, before a helper goes to sleep
+_END = -1  # in place of a job: the process ends
+_MOST_THREADS = 8  # a product for a mini-batch of 32 has no work for more
+
+
+_X86 = platform.machine() in ("x86_64", "AMD64")
+
+
+class Part:
+    """A function ``part(number, parts, words)`` that any thread can call by its ``address``.
+
+    It is compiled when the address is first asked for.
+    """
+
+    def __init__(self, function: Callable):
+        self.function = function
+
+    @cached_property
+    def address(self) -> int:
+        signature = types.void(types.intp, types.intp, types.CPointer(types.int64))
+        return cfunc(signature, cache=True, error_model="numpy")(self.function).address
+
+
+class Pool:
+    """The mailbox and the threads that watch it; they are started with the first job."""
+
+    def __init__(self):
+        self.threads = min(numba.config.NUMBA_NUM_THREADS, _MOST_THREADS)
+        self.parts = 1 if self.threads == 1 else 4 * self.threads  # whoever is late takes fewer
+        self.mailbox = np.zeros(_SIZE, np.int64)
+        self._process, self._helpers, self._wake = None, [], threading.Event()
+
+    def ready(self) -> np.ndarray:
+        """The mailbox, with helpers that watch it."""
+        if self._process != os.getpid():
+            self._start()
+        elif self.asleep:
+            self._wake.set()
+        return self.mailbox
+
+    @property
+    def asleep(self) -> int:
+        """How many helpers do not watch the mailbox."""
+        return self.mailbox[_ASLEEP]
+
+    def _start(self) -> None:
+        """Begin anew, also in the child of a fork, which has no threads but the one that forked."""
+        self._process, self._wake = os.getpid(), threading.Event()
+        self.mailbox[:] = 0
+        self.mailbox[_ASLEEP] = self.threads - 1
+        self._helpers = [threading.Thread(target=self._help, daemon=True) for _ in range(self.threads - 1)]
+        for helper in self._helpers:
+            helper.start()
+        atexit.register(self.stop)
+
+    def _help(self) -> None:
+        while self.mailbox[_JOB] != _END:
+            _watch(self.mailbox, _PATIENCE)
+            self._wake.wait()
+            self._wake.clear()
+
+    def stop(self) -> None:
+        """Have the helpers leave compiled code, which the interpreter unloads at its end."""
+        if self._process != os.getpid():
+            return
+        self.mailbox[_JOB] = _END
+        for helper in self._helpers:
+            while helper.is_alive():
+                self._wake.set()
+                helper.join(0.01)
+        self._process = None
+
+
+#: The one pool of a process: kernels follow one another.
+POOL = Pool()
+
+
+@kernel
+def _watch(mailbox, patience):
+    """Help with every job until none has come for a while."""
+    _add(mailbox, _ASLEEP, -1)
+    seen, idle = 0, 0
+    while idle < patience:
+        job = _load(mailbox, _JOB)
+        if job == _END:
+            break
+        if job == seen:
+            idle += 1
+            _pause()
+            continue
+        _take_parts(mailbox, job)
+        seen, idle = job, 0
+    _add(mailbox, _ASLEEP, 1)
+
+
+@njit(error_model="numpy")
+def run(mailbox, address, parts):
+    """Compute all parts of the job whose words are in the mailbox; returns when all are done."""
+    mailbox[_PART], mailbox[_PARTS] = address, parts
+    job = mailbox[_JOB] + 1
+    _store(mailbox, _FINISHED, 0)
+    _store(mailbox, _CLAIM, job << _PART_BITS)
+    _store(mailbox, _JOB, job)
+    _take_parts(mailbox, job)
+    while _load(mailbox, _FINISHED) < parts:
+        _pause()
+
+
+@njit(error_model="numpy")
+def _take_parts(mailbox, job):
+    """Compute parts of a job until all are claimed, or until the mailbox holds another one."""
+    while True:
+        address, parts = mailbox[_PART], mailbox[_PARTS]  # another job's, perhaps: then the claim fails
+        claim = _load(mailbox, _CLAIM)
+        number = claim & ((1 << _PART_BITS) - 1)
+        if claim >> _PART_BITS != job or number >= parts:
+            return
+        if _claim(mailbox, _CLAIM, claim):
+            _call(address, number, parts, mailbox)
+            _add(mailbox, _FINISHED, 1)
+
+
+# What several threads read and write ----------------------------------------------------------------------
+
+
+def _word(context, builder, array_type, array, index):
+    """A pointer to an element of an int64 array."""
+    data = context.make_array(array_type)(context, builder, array).data
+    return builder.gep(data, [index])
+
+
+@intrinsic
+def _load(typing, words, index):
+    """words[index], and all that was written before whoever stored it did."""
+
+    def build(context, builder, signature, arguments):
+        pointer = _word(context, builder, signature.args[0], *arguments)
+        return builder.load_atomic(pointer, "seq_cst", 8)
+
+    return types.int64(words, types.intp), build
+
+
+@intrinsic
+def _store(typing, words, index, value):
+    def build(context, builder, signature, arguments):
+        builder.store_atomic(
+            arguments[2], _word(context, builder, signature.args[0], *arguments[:2]), "seq_cst", 8
+        )
+        return context.get_dummy_value()
+
+    return types.void(words, types.intp, types.int64), build
+
+
+@intrinsic
+def _add(typing, words, index, value):
+    def build(context, builder, signature, arguments):
+        pointer = _word(context, builder, signature.args[0], *arguments[:2])
+        return builder.atomic_rmw("add", pointer, arguments[2], "seq_cst")
+
+    return types.int64(words, types.intp, types.int64), build
+
+
+@intrinsic
+def _claim(typing, words, index, seen):
+    """Add 1 to a word if it still is what was seen; whether it was."""
+
+    def build(context, builder, signature, arguments):
+        pointer = _word(context, builder, signature.args[0], *arguments[:2])
+        more = builder.add(arguments[2], ir.Constant(arguments[2].type, 1))
+        return builder.extract_value(builder.cmpxchg(pointer, arguments[2], more, "seq_cst", "seq_cst"), 1)
+
+    return types.boolean(words, types.intp, types.int64), build
+
+
+@intrinsic
+def _call(typing, address, number, parts, mailbox):
+    """Call the part at an address; it reads the mailbox's words."""
+
+    def build(context, builder, signature, arguments):
+        address, number, parts, mailbox = arguments
+        word = ir.IntType(64)
+        function = ir.FunctionType(ir.VoidType(), [number.type, parts.type, word.as_pointer()])
+        words = _word(context, builder, signature.args[3], mailbox, ir.Constant(word, WORDS))
+        builder.call(builder.inttoptr(address, function.as_pointer()), [number, parts, words])
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.intp, types.intp, mailbox), build
+
+
+@intrinsic
+def _floats(typing, address):
+    """An address as a pointer to float32."""
+
+    def build(context, builder, signature, arguments):
+        return builder.inttoptr(arguments[0], ir.FloatType().as_pointer())
+
+    return types.CPointer(types.float32)(types.intp), build
+
+
+@njit(error_model="numpy")
+def floats(address, shape):
+    """The float32 array at an address: a part's word as what it stands for."""
+    return carray(_floats(address), shape)
+
+
+@intrinsic
+def _pause(typing):
+    """Tell the core that this is a loop that waits."""
+
+    def build(context, builder, signature, arguments):
+        if _X86:
+            kind = ir.FunctionType(ir.VoidType(), [])
+            builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.sse2.pause"), [])
+        return context.get_dummy_value()
+
+    return types.void(), build
