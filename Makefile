@@ -19,13 +19,15 @@ test: $(VENV)/.dev  ## run the whole test suite
 compile: $(VENV)-compile/.compile  ## compile the kernels for every GPU, without one; see CONTRIBUTING.md
 	$(VENV)-compile/bin/python -m pytest tests/compile $(ARGS)
 
-bench: $(VENV)/.bench  ## measure this machine, beside PyTorch and JAX, and keep the figures in bench/results
-	$(VENV)/bin/python -m bench.compare_iterations $(ARGS)
+bench: $(VENV)/.bench  ## measure this machine: kernels, iterations beside PyTorch and JAX, scaling; into bench/results
+	$(VENV)/bin/python -m pytest bench --benchmark-only --keep bench/results
+	$(VENV)/bin/python -m bench.compare_iterations
+	$(VENV)/bin/python -m bench.scaling
 
 gpu-check:  ## check and measure this machine's GPU; installs nothing: make gpu-check PYTHON=.venv/bin/python
 	$(PYTHON) -m bench.gpu_check
 
-report: $(VENV)/.dev  ## renew the figures in README from bench/results
+report: $(VENV)/.dev  ## renew README's figures and the plots in docs/bench from bench/results
 	$(VENV)/bin/python -m bench.report
 
 sanitize: $(VENV)/.dev  ## run the CUDA C++ under AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer

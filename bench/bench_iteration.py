@@ -1,30 +1,41 @@
 """Training iterations, each implementation by itself; :mod:`bench.compare_iterations` times them in turns.
 
-A row is one call of ``ITERATIONS`` iterations, since JAX compiles a loop over all of them; extra_info has one
-iteration.  The implementation runs in a child process, and the round trip to it, some 0.1 ms, is in the time.
+A row of pytest-benchmark's is one call of many iterations, since JAX compiles a loop over all of them; the
+table has one iteration, by the clock of the child process in which the implementation runs.
 """
 
 import pytest
 
 from cgan_raw.config import TrainConfig
 
+from .device import places, spread
 from .peers import IMPLEMENTATIONS
-from .turns import Child
+from .turns import TURN, Child
 
-pytest.importorskip("pytest_benchmark")
-
-ITERATIONS = 20
-_ROUNDS = 15
+_ROUNDS = 10
+_HERE = [name for name, i in IMPLEMENTATIONS.items() if i.device in places()]
 
 
-@pytest.mark.benchmark(group=f"iteration, {ITERATIONS} in a call")
-@pytest.mark.parametrize("name", IMPLEMENTATIONS)
-def test_iteration(benchmark, name):
-    if reason := IMPLEMENTATIONS[name].missing():
+@pytest.mark.parametrize("name", _HERE)
+def test_iteration(benchmark, report_iteration, name):
+    implementation, batch_size = IMPLEMENTATIONS[name], TrainConfig().batch_size
+    if reason := implementation.missing():
         pytest.skip(reason)
-    with Child(name, TrainConfig().batch_size) as child:
-        benchmark.pedantic(child.run, (ITERATIONS,), rounds=_ROUNDS, warmup_rounds=1)
-    # Child.run has checked each answer: finite losses, and a counter that moved by ITERATIONS.
-    assert child.done == (_ROUNDS + 1) * ITERATIONS
-    benchmark.extra_info["implementation"] = IMPLEMENTATIONS[name].label
-    benchmark.extra_info["ms_per_iteration"] = 1e3 * benchmark.stats["median"] / ITERATIONS
+    iterations, seconds = TURN[implementation.device], []
+    benchmark.group = f"{iterations} iterations in a call"
+    with Child(name, batch_size) as child:
+
+        def turn():
+            seconds.append(child.run(iterations) / iterations)
+
+        benchmark.pedantic(turn, rounds=_ROUNDS, warmup_rounds=1)
+    # Child.run has checked each answer: finite losses, and a counter that moved by as many iterations.
+    assert child.done == (_ROUNDS + 1) * iterations
+    report_iteration(
+        {
+            "label": implementation.label,
+            "device": implementation.device,
+            "batch_size": batch_size,
+            "seconds": spread(seconds[1:]),
+        }
+    )

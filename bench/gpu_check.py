@@ -21,12 +21,14 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from statistics import median
 from xml.etree import ElementTree
 
 from cgan_raw.files import write_atomically
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 ITERATIONS = 20_000
+RESULTS = ("kernels-gpu.json", "iteration-gpu.json")  # what bench.report reads
 
 _BUDGET = 500  # seconds for all steps
 _LEAST = 10  # seconds without which a step is not begun
@@ -89,7 +91,7 @@ def run(steps: Sequence[Step], out: Path, work: Path, budget: float = _BUDGET) -
     """Do one step after the other; what is known is in ``out`` after each."""
     end = time.monotonic() + budget
     results = []
-    for name in ("figures.json", "samples.png", *(f"{step.name}.log" for step in steps)):
+    for name in ("figures.json", "samples.png", *RESULTS, *(f"{step.name}.log" for step in steps)):
         (out / name).unlink(missing_ok=True)  # an earlier run's
     for step in steps:
         print(f"{step.name} ...", flush=True)
@@ -166,12 +168,15 @@ def _last_line(log: Path) -> str:
 
 
 def _publish(step: Step, results: list[Result], out: Path, work: Path) -> None:
-    """Keep a step's log, the samples and all results up to now."""
+    """Keep a step's log, the samples, what the report reads, and all results up to now."""
     log, samples = work / f"{step.name}.log", work / "train" / "samples" / f"{ITERATIONS:06d}.png"
     if step.logged and log.exists():
         write_atomically(out / log.name, log.read_bytes()[-_MOST_BYTES:])
     if samples.exists():
         write_atomically(out / "samples.png", samples.read_bytes())
+    for name in RESULTS:
+        if (work / name).exists():
+            write_atomically(out / name, (work / name).read_bytes())
     written = {"python": sys.version, "steps": [asdict(result) for result in results]}
     write_atomically(out / "figures.json", (json.dumps(written, indent=1) + "\n").encode())
 
@@ -228,6 +233,14 @@ def _trained(folder: str) -> Callable[[Path], dict]:
     return figures
 
 
+def _compared(work: Path) -> dict:
+    """Milliseconds of an iteration by each implementation, and why others are not there."""
+    results = json.loads((work / "iteration-gpu.json").read_text())
+    times = {name: 1e3 * median(times) for name, times in results["seconds_per_iteration"].items()}
+    note = ", ".join(f"{name} {time:.3f} ms" for name, time in times.items())
+    return {"note": note, "milliseconds": times, "skipped": results["skipped"]}
+
+
 def _module(name: str, limit: float, needs=("cupy", "numpy"), logged: bool = True) -> Step:
     command = ("-m", f"bench.gpu.{name}", f"{{work}}/{name}.json")
     return Step(name, command, limit, needs, _measured(name), logged)
@@ -242,7 +255,7 @@ def _training(name: str, *flags: str) -> Step:
 #: The tests' conftest.py above tests/gpu wants hypothesis, which these do without.
 _PYTEST = ("-m", "pytest", "-v", "-p", "no:cacheprovider")
 _TESTS = (*_PYTEST, "--confcutdir=tests/gpu", "--junitxml={work}/tests.xml", "tests/gpu")
-_BENCHMARKS = (*_PYTEST, "--benchmark-only", "--junitxml={work}/benchmarks.xml", "bench")
+_COMPARE = ("-m", "bench.compare_iterations", "--device=gpu", "--rounds=5", "--out={work}/iteration-gpu.json")
 
 STEPS = (
     _module("device", 40, (), logged=False),  # all that it prints is a fault, which the table shows
@@ -250,14 +263,8 @@ STEPS = (
     _training("train"),
     _training("train_tf32", "--tf32"),
     _module("iterations", 60),
-    _module("dense", 60),
-    Step(
-        "benchmarks",
-        _BENCHMARKS,
-        60,
-        ("pytest", "pytest_benchmark", "numpy"),
-        _tested("benchmarks"),
-    ),
+    _module("kernels", 120, logged=False),
+    Step("compare", _COMPARE, 120, ("cupy", "numpy"), _compared, logged=False),
 )
 
 if __name__ == "__main__":

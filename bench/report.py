@@ -1,52 +1,63 @@
-"""``python -m bench.report``: renew the table in README.md from the measurements in bench/results/.
+"""``python -m bench.report``: renew README's section on speed, and the plots, from what lies in bench/results/.
 
-It measures nothing.  The table stands between two markers; the rest of the file is not touched.
+It measures nothing.  The section stands between two markers; the rest of the file is not touched.  Beside the
+plots lie the tables of all kernels, which are too long for README.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import os
 import sys
 from pathlib import Path
 
-import numpy as np
-
+from cgan_raw import cli
 from cgan_raw.errors import InputError
 from cgan_raw.files import write_atomically
 
-from .peers import IMPLEMENTATIONS
+from . import plots
+from .results import CHECKOUT, RESULTS, load
+from .summaries import (
+    kernel_page,
+    kernel_summary,
+    place_of,
+    provenance,
+    scaling_lines,
+    scaling_table,
+    table,
+    with_peaks,
+)
 
 BEGIN, END = "<!-- iteration table: begin -->", "<!-- iteration table: end -->"
-_CHECKOUT = Path(__file__).resolve().parent.parent
-_BASE = "torch"  # what the others are compared with
+
+Files = dict[str, bytes]  # by name, in the folder of the plots
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.report", description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--results", type=Path, default=_CHECKOUT / "bench" / "results", help="folder of JSON files"
-    )
-    parser.add_argument("--readme", type=Path, default=_CHECKOUT / "README.md", help="the file to renew")
-    arguments = parser.parse_args(argv)
-    try:
-        renew(arguments.readme, arguments.results)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of JSON files")
+    parser.add_argument("--readme", type=Path, default=CHECKOUT / "README.md", help="the file to renew")
+    parser.add_argument("--plots", type=Path, default=CHECKOUT / "docs" / "bench", help="folder of the plots")
+    given = parser.parse_args(argv)
+    return cli.run(lambda: renew(given.readme, given.results, given.plots))
 
 
-def renew(readme: Path, results: Path) -> None:
-    """Put a table for each ``iteration-*.json`` of a folder between the markers of a file, in one step.
+def renew(readme: Path, results: Path, folder: Path) -> int:
+    """Write the plots, and put tables and links to the plots between the markers; 0.
 
-    Raises ------ InputError : no results, results that cannot be read, or not exactly one pair of markers;
-    nothing is written.
+    Raises
+    ------
+    InputError : no results, results that cannot be read, or not exactly one pair of markers; nothing is
+        written.
     """
-    files = sorted(results.glob("iteration-*.json"))
-    if not files:
-        raise InputError(f"{results}: no iteration-*.json; python -m bench.compare_iterations makes one")
-    tables = "\n".join(_read_table(file) for file in files)
+    link = os.path.relpath(folder, readme.parent)
+    sections = [
+        *load(results, "iteration", lambda found: _iteration(found, link)),
+        *load(results, "scaling", lambda found: _scaling(found, link)),
+        *load(results, "kernels", lambda found: _kernels(with_peaks(found), link)),
+    ]
+    if not sections:
+        raise InputError(f"{results}: no results; python -m bench.compare_iterations makes some")
     try:
         text = readme.read_text(encoding="utf-8")
     except OSError as error:
@@ -55,48 +66,53 @@ def renew(readme: Path, results: Path) -> None:
     _, end, after = rest.partition(END)
     if not end or BEGIN in rest or END in before + after:
         raise InputError(f"{readme}: needs one line {BEGIN} and after it one line {END}")
-    write_atomically(readme, f"{before}{begin}\n{tables}{end}{after}".encode())
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in {name: c for _, files in sections for name, c in files.items()}.items():
+        write_atomically(folder / name, content)
+    section = "\n".join(text for text, _ in sections)
+    write_atomically(readme, f"{before}{begin}\n{section}{end}{after}".encode())
+    return 0
 
 
-def _read_table(file: Path) -> str:
-    try:
-        return table(json.loads(file.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, KeyError, IndexError) as error:
-        raise InputError(f"{file}: not a result of bench.compare_iterations ({error!r})") from error
+def _iteration(found: dict, link: str) -> tuple[str, Files]:
+    name = f"iteration-{found['device']}.png"
+    text = f"{table(found)}\n![Time of an iteration by framework]({link}/{name})\n"
+    return text, {name: plots.iteration(found, place_of(found))}
 
 
-def table(results: dict) -> str:
-    """Markdown: a row for each implementation, and a line on where and how it was measured."""
-    seconds, skipped = results["seconds_per_iteration"], results["skipped"]
-    base = np.median(seconds[_BASE]) if _BASE in seconds else None
-    base_label = IMPLEMENTATIONS[_BASE].label
-    lines = [
-        f"| implementation | ms per iteration | quartiles | images/s | time ({base_label} = 1) |",
-        "|---|--:|--:|--:|--:|",
-    ]
-    for name, times in seconds.items():
-        low, median, high = np.percentile(times, (25, 50, 75))
-        ratio = "" if base is None else f"{median / base:.2f}"
-        lines.append(
-            f"| {IMPLEMENTATIONS[name].label} | {1e3 * median:.2f} | {1e3 * low:.2f} to {1e3 * high:.2f}"
-            f" | {results['batch_size'] / median:,.0f} | {ratio} |"
-        )
-    lines += [
-        f"| {IMPLEMENTATIONS[name].label} | skipped: {reason} | | | |" for name, reason in skipped.items()
-    ]
-    return "\n".join([*lines, "", _provenance(results), ""])
+def _scaling(found: dict, link: str) -> tuple[str, Files]:
+    name, lines = f"scaling-{found['device']}.png", scaling_lines(found)
+    how = f"Medians of {found['rounds']} turns. {provenance(found)}"
+    lead = "What a larger batch and wider hidden layers cost:"
+    text = f"{lead}\n\n{scaling_table(lines)}\n\n{how}\n\n![Cost against batch size and width]({link}/{name})\n"
+    return text, {name: plots.scaling(lines, place_of(found))}
 
 
-def _provenance(results: dict) -> str:
-    stamp = results["stamp"]
-    titles = {"python": "Python", "numpy": "NumPy", "numba": "Numba", "torch": "PyTorch", "jax": "JAX"}
-    versions = ", ".join(f"{title} {stamp[key]}" for key, title in titles.items() if stamp[key])
-    commit = (stamp["commit"] or "unknown")[:12] + (" with changes" if stamp["dirty"] else "")
-    return (
-        f"Medians of {results['rounds']} turns of {results['iterations']} iterations, taken alternately; "
-        f"batch {results['batch_size']}, float32. {stamp['device']}; {versions}. "
-        f"{stamp['date'][:10]}, commit {commit}, load average before it {stamp['load']:.2f}."
+def _kernels(found: dict, link: str) -> tuple[str, Files]:
+    device = found["device"]
+    rows = [row for row in found["rows"] if row["place"] == device]
+    peaks = found["peaks"][device]
+    names = {kind: f"{kind}-{device}.png" for kind in ("dense", "roofline")}
+    page = f"kernels-{device}.md"
+    text = "\n".join(
+        [
+            "Where the time of an iteration goes, op by op (`pytest --benchmark-only` prints every kernel):",
+            "",
+            kernel_summary(rows, peaks),
+            "",
+            "Each op by itself, its operands not in the caches, times its calls in an iteration. "
+            f"[Every kernel at every shape]({link}/{page}). {provenance(found)}",
+            "",
+            f"![The dense products and BLAS]({link}/{names['dense']})",
+            f"![All ops below the roofline]({link}/{names['roofline']})",
+            "",
+        ]
     )
+    return text, {
+        names["dense"]: plots.dense(rows, peaks, place_of(found)),
+        names["roofline"]: plots.roofline(rows, peaks, place_of(found)),
+        page: kernel_page(found).encode(),
+    }
 
 
 if __name__ == "__main__":

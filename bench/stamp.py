@@ -5,38 +5,48 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
-from cgan_raw.backends import make_backend
+from .device import places
 
-_PACKAGES = ("numpy", "numba", "torch", "jax")
-_GENERATED = (":!bench/results", ":!README.md")  # what measuring and reporting themselves change
+#: Name -> distributions that have it, of which one is installed at most.
+_PACKAGES = {
+    "numpy": ("numpy",),
+    "numba": ("numba",),
+    "numba-cuda": ("numba-cuda",),
+    "cupy": ("cupy-cuda13x", "cupy-cuda12x", "cupy"),
+    "torch": ("torch",),
+    "jax": ("jax",),
+}
+_GENERATED = (":!bench/results", ":!docs/bench", ":!README.md")  # what measuring and reporting change
 
 
 def stamp(checkout: Path) -> dict:
-    """Device, cores, versions (None: not installed), time, and the commit with whether files differ from it."""
+    """Devices, cores, versions (None: not installed), time, the commit and whether files differ from it."""
     commit = _git(checkout, "rev-parse", "HEAD")
     changes = _git(checkout, "status", "--porcelain", "--", ".", *_GENERATED)
     return {
-        "device": make_backend("cpu").description,
+        "device": places()["cpu"].description,
+        "gpu": places()["gpu"].description if "gpu" in places() else None,
         "cores": os.cpu_count(),
         "load": round(os.getloadavg()[0], 2),  # processes that want a core, over the last minute
         "system": platform.platform(),
         "python": platform.python_version(),
-        **{package: _version(package) for package in _PACKAGES},
+        **{name: _version(distributions) for name, distributions in _PACKAGES.items()},
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": commit,
         "dirty": None if changes is None else bool(changes),
     }
 
 
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
+def _version(distributions: tuple[str, ...]) -> str | None:
+    for name in distributions:
+        with suppress(metadata.PackageNotFoundError):
+            return metadata.version(name)
+    return None
 
 
 def _git(checkout: Path, *arguments: str) -> str | None:

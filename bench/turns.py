@@ -11,32 +11,48 @@ The protocol, one line each way: the parent writes ``run N``; the child answers 
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
+import os
 import subprocess
 import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
 
+from cgan_raw.errors import InputError
+
+from .device import gpu_fault
 from .peers import IMPLEMENTATIONS
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+#: Iterations in a turn, by device: a few tenths of a second for most.
+TURN = {"cpu": 20, "gpu": 200}
 _REST = 0.25  # seconds; OpenBLAS's threads, which spin longest, give up after about 0.1
+_IDLE = 0.5  # load average
 _PATIENCE = 10  # seconds for a child to end by itself
+_LEFT_OUT = ("OPENBLAS_NUM_THREADS",)  # the tests set it to one; who is timed has all cores
+_ENVIRONMENT = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}  # JAX leaves the others some of the GPU's memory
 
 
 class Child:
-    """One implementation in a process of its own.  A context manager: the process ends with it."""
+    """One implementation in a process of its own.  A context manager: the process ends with it.
 
-    def __init__(self, name: str, batch_size: int):
+    Parameters
+    ----------
+    width : how many times as wide as usual the hidden layers are.
+    """
+
+    def __init__(self, name: str, batch_size: int, width: int = 1):
         self.name, self.done = name, 0
         self._process = subprocess.Popen(
-            _command(name, batch_size),
+            _command(name, batch_size, width),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             cwd=CHECKOUT,
+            env={name: value for name, value in os.environ.items() if name not in _LEFT_OUT} | _ENVIRONMENT,
         )
 
     def __enter__(self) -> Child:
@@ -76,12 +92,12 @@ class Child:
         return self._process.stdout.readline()
 
 
-def _command(name: str, batch_size: int) -> list[str]:
-    return [sys.executable, "-m", "bench.peers.serve", name, str(batch_size)]
+def _command(name: str, batch_size: int, width: int) -> list[str]:
+    return [sys.executable, "-m", "bench.serve", name, str(batch_size), str(width)]
 
 
 def take_turns(
-    names: list[str], batch_size: int, rounds: int, iterations: int, show=print
+    names: list[str], batch_size: int, rounds: int, iterations: int, width: int = 1, show=print
 ) -> dict[str, list[float]]:
     """Seconds an iteration, one value a round, for each name.
 
@@ -90,7 +106,7 @@ def take_turns(
     """
     seconds: dict[str, list[float]] = {name: [] for name in names}
     with ExitStack() as stack:
-        children = [stack.enter_context(Child(name, batch_size)) for name in names]
+        children = [stack.enter_context(Child(name, batch_size, width)) for name in names]
         for round_ in range(rounds + 1):
             first = round_ % len(children)
             for child in children[first:] + children[:first]:
@@ -104,7 +120,31 @@ def take_turns(
     return seconds
 
 
-def runnable() -> tuple[list[str], dict[str, str]]:
-    """The names that can run here, and of the others why they cannot."""
-    skipped = {name: reason for name, i in IMPLEMENTATIONS.items() if (reason := i.missing())}
-    return [name for name in IMPLEMENTATIONS if name not in skipped], skipped
+def default_device() -> str:
+    """``"gpu"`` where there is one, else ``"cpu"``."""
+    return "cpu" if gpu_fault() else "gpu"
+
+
+def ready(device: str, load: float) -> tuple[list[str], dict[str, str]]:
+    """The names on a device that can run here, and of the others why they cannot, which the user is told.
+
+    Raises
+    ------
+    InputError : nothing can.
+    """
+    names = [name for name, i in IMPLEMENTATIONS.items() if i.device == device]
+    skipped = {name: reason for name in names if (reason := IMPLEMENTATIONS[name].missing())}
+    if len(skipped) == len(names):
+        raise InputError(next(iter(skipped.values())))
+    for name, reason in skipped.items():
+        print(f"{IMPLEMENTATIONS[name].label}: skipped, {reason}")
+    if load > _IDLE:
+        print(f"load average {load}: others use the cores too, and the figures will say little")
+    return [name for name in names if name not in skipped], skipped
+
+
+def positive(text: str) -> int:
+    """A number on a command line."""
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, not {text}")
+    return int(text)

@@ -2,7 +2,7 @@
 
 Each module here has a class ``Peer``::
 
-    Peer(config: TrainConfig, dataset: Dataset, initial)     initial as from initial_values()
+    Peer(config: TrainConfig, dataset: Dataset, initial, **options)     initial as from initial_values()
     run(iterations, draws=None) -> (iterations, 3) float64   d_loss, d_accuracy, g_loss of each
     iteration                                                how many it has run so far, read from its own state
     tensors() -> {"generator.dense0.weight": array, ...}     weights and moving statistics as they stand
@@ -15,7 +15,12 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from dataclasses import dataclass
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +29,8 @@ from cgan_raw.backends import make_backend
 from cgan_raw.config import TrainConfig
 from cgan_raw.data import load_training
 from cgan_raw.models import LAYERS, Parameters
+
+from ..device import gpu_fault
 
 
 class Draws(NamedTuple):
@@ -37,29 +44,80 @@ class Draws(NamedTuple):
 
 @dataclass(frozen=True)
 class Implementation:
-    """One row of the comparison.  ``package`` is what must be installed for it, and None is nothing."""
+    """One row of the comparison.
+
+    Parameters
+    ----------
+    device : where it computes, ``"cpu"`` or ``"gpu"``.
+    package, program : what must be installed for it; None is nothing.
+    options : what its ``Peer`` is told beside the data.
+    """
 
     label: str
     module: str
+    device: str = "cpu"
     package: str | None = None
+    program: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def missing(self) -> str | None:
         """Why it cannot run here, or None if it can."""
-        if self.package is None or importlib.util.find_spec(self.package) is not None:
-            return None
-        return f"{self.package} is not installed"
+        if self.device == "gpu" and (fault := gpu_fault(self.options.get("kernels", "cuda"))):
+            return fault
+        if self.package is not None and importlib.util.find_spec(self.package) is None:
+            return f"{self.package} is not installed"
+        if self.program is not None and shutil.which(self.program) is None:
+            return f"{self.program} is not installed"
+        if self.device == "gpu" and self.package is not None and not _sees_a_gpu(self.package):
+            return f"this build of {self.package} finds no GPU"
+        return None
 
     def make(self, config: TrainConfig) -> Any:
         """Its ``Peer`` on the embedded MNIST, with our initial weights."""
         module = importlib.import_module(f"{__name__}.{self.module}")
-        return module.Peer(config, load_training(config.data), initial_values(config.seed))
+        return module.Peer(config, load_training(config.data), initial_values(config.seed), **self.options)
 
 
+_GPU, _GPU_TF32 = {"device": "cuda"}, {"device": "cuda", "tf32": True}
+
+#: By name, in the order of the tables.  JAX multiplies in TF32 unless told not to, PyTorch only if told to.
 IMPLEMENTATIONS = {
-    "ours": Implementation("cgan_raw, CPU kernels", "ours"),
-    "torch": Implementation("PyTorch eager", "torch_peer", "torch"),
-    "jax": Implementation("JAX jit + scan", "jax_peer", "jax"),
+    "ours": Implementation("cgan_raw, CPU kernels", "ours", options={"device": "cpu"}),
+    "torch": Implementation("PyTorch eager", "torch_peer", package="torch"),
+    "torch_compiled": Implementation("PyTorch compiled", "torch_compiled_peer", package="torch", program="g++"),
+    "jax": Implementation("JAX jit + scan", "jax_peer", package="jax"),
+    "ours_gpu": Implementation("cgan_raw, CUDA C++", "ours", "gpu", options={"device": "gpu"}),
+    "ours_gpu_tf32": Implementation(
+        "cgan_raw, CUDA C++, TF32", "ours", "gpu", options={"device": "gpu", "tf32": True}
+    ),
+    "ours_gpu_numba": Implementation(
+        "cgan_raw, Numba CUDA", "ours", "gpu", options={"device": "gpu", "kernels": "numba"}
+    ),
+    "torch_gpu": Implementation("PyTorch eager", "torch_peer", "gpu", "torch", options=_GPU),
+    "torch_gpu_compiled": Implementation(
+        "PyTorch compiled", "torch_compiled_peer", "gpu", "torch", "gcc", options=_GPU
+    ),
+    "torch_gpu_graph": Implementation(
+        "PyTorch compiled, CUDA graph", "torch_graph_peer", "gpu", "torch", "gcc", options=_GPU
+    ),
+    "torch_gpu_graph_tf32": Implementation(
+        "PyTorch compiled, CUDA graph, TF32", "torch_graph_peer", "gpu", "torch", "gcc", options=_GPU_TF32
+    ),
+    "jax_gpu": Implementation("JAX jit + scan", "jax_peer", "gpu", "jax", options=_GPU),
+    "jax_gpu_tf32": Implementation("JAX jit + scan, TF32", "jax_peer", "gpu", "jax", options=_GPU_TF32),
 }
+
+_ASK_FOR_A_GPU = {
+    "torch": "import torch; assert torch.cuda.is_available()",
+    "jax": "import jax; jax.devices('cuda')",
+}
+
+
+@cache
+def _sees_a_gpu(package: str) -> bool:
+    """Asked in a process of its own, since JAX takes most of the GPU's memory when it looks."""
+    command = [sys.executable, "-c", _ASK_FOR_A_GPU[package]]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def initial_values(seed: int) -> dict[str, dict[str, np.ndarray]]:

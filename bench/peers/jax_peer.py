@@ -1,4 +1,4 @@
-"""The iteration in JAX, on the CPU, in its best form.
+"""The iteration in JAX in its best form.
 
 That is: one jitted ``lax.scan`` over all iterations of a call, so that nothing returns to Python in between;
 the state donated, so that parameters and moments are updated in place; the data set a uint8 array on the
@@ -166,10 +166,25 @@ def _run(config: TrainConfig, iterations: int, data: Data, state: State, draws: 
 
 
 class Peer:
-    """See :mod:`bench.peers`.  The first call for a number of iterations compiles."""
+    """See :mod:`bench.peers`.  The first call for a number of iterations compiles.
 
-    def __init__(self, config: TrainConfig, dataset: Dataset, initial: dict[str, dict[str, np.ndarray]]):
-        jax.config.update("jax_platforms", "cpu")
+    Parameters
+    ----------
+    device : ``"cpu"`` or ``"cuda"``.
+    tf32 : on a GPU, let the tensor cores multiply, as JAX does unless it is told not to.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        dataset: Dataset,
+        initial: dict[str, dict[str, np.ndarray]],
+        device: str = "cpu",
+        tf32: bool = False,
+    ):
+        jax.config.update("jax_platforms", device)
+        if device != "cpu":
+            jax.config.update("jax_default_matmul_precision", "tensorfloat32" if tf32 else "float32")
         self.config = config
         self.data = Data(jnp.asarray(dataset.images), jnp.asarray(dataset.labels.astype(np.int32)))
         moving = {name: jnp.array(a) for name, a in initial["generator"].items() if ".moving_" in name}

@@ -1,4 +1,4 @@
-"""The iteration in PyTorch, eager, on the CPU, in its best form.
+"""The iteration in PyTorch, eager, in its best form.
 
 That is: plain functions on tensors (no module call to dispatch), dense layers as one ``addmm``, Adam fused over
 all tensors of a network, gradients set to None, no graph for the sampled fakes, D frozen in the generator's
@@ -50,8 +50,8 @@ _REAL, _FAKE, _GENERATOR_STEP = range(3)
 class Generator:
     """z (B, 100) and labels (B,) -> images (B, 784).  Trained tensors are in ``values``, by our names."""
 
-    def __init__(self, initial: dict[str, np.ndarray], rows: int):
-        tensors = {name: torch.tensor(array) for name, array in initial.items()}
+    def __init__(self, initial: dict[str, np.ndarray], rows: int, device: str):
+        tensors = {name: torch.tensor(array, device=device) for name, array in initial.items()}
         self.biased = (rows - 1) / rows  # what makes our moving variance of PyTorch's
         self.moving = {name: t for name, t in tensors.items() if ".moving_" in name}
         for i in range(len(GENERATOR_WIDTHS)):
@@ -83,8 +83,10 @@ class Generator:
 class Discriminator:
     """Images (B, 784) and labels (B,) -> logits (B, 1), with dropout."""
 
-    def __init__(self, initial: dict[str, np.ndarray]):
-        self.values = {name: torch.tensor(array, requires_grad=True) for name, array in initial.items()}
+    def __init__(self, initial: dict[str, np.ndarray], device: str):
+        self.values = {
+            name: torch.tensor(array, requires_grad=True, device=device) for name, array in initial.items()
+        }
 
     def __call__(self, x: Tensor, labels: Tensor, kept: Tensor) -> Tensor:
         """``kept`` (2, B, 512) bool are the masks of the two dropout layers."""
@@ -116,33 +118,54 @@ class Adam:
         """The gradients of ``loss``, one update, and the gradients gone again."""
         loss.backward()
         self.t += 1
-        self.optimiser.param_groups[0]["eps"] = ADAM_EPS / math.sqrt(1 - ADAM_BETA2**self.t)
+        self.optimiser.param_groups[0]["eps"] = self.eps()
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
 
+    def eps(self) -> float:
+        """What PyTorch's formula wants for update number ``t``."""
+        return ADAM_EPS / math.sqrt(1 - ADAM_BETA2**self.t)
 
-def draw(rows: int, size: int) -> Draws:
+
+def draw(rows: int, size: int, device: str = "cpu") -> Draws:
     """One iteration's draws, by PyTorch's generator; ``size`` is that of the data set."""
     return Draws(
-        torch.randint(size, (rows,)),
-        torch.randn(rows, LATENT),
-        torch.randint(CLASSES, (rows,)),
-        torch.rand(3, 2, rows, DISCRIMINATOR_WIDTHS[-1]) >= DROPOUT_RATE,
+        torch.randint(size, (rows,), device=device),
+        torch.randn(rows, LATENT, device=device),
+        torch.randint(CLASSES, (rows,), device=device),
+        torch.rand(3, 2, rows, DISCRIMINATOR_WIDTHS[-1], device=device) >= DROPOUT_RATE,
     )
 
 
 class Peer:
-    """See :mod:`bench.peers`.  PyTorch gets a thread for each core."""
+    """See :mod:`bench.peers`.  On the CPU PyTorch gets a thread for each core.
 
-    def __init__(self, config: TrainConfig, dataset: Dataset, initial: dict[str, dict[str, np.ndarray]]):
+    Parameters
+    ----------
+    device : ``"cpu"`` or ``"cuda"``.
+    tf32 : on a GPU, let the tensor cores multiply.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        dataset: Dataset,
+        initial: dict[str, dict[str, np.ndarray]],
+        device: str = "cpu",
+        tf32: bool = False,
+    ):
         torch.set_num_threads(os.cpu_count() or 1)
-        self.rows = config.batch_size
-        self.images = torch.tensor(dataset.images)
-        self.labels = torch.tensor(dataset.labels, dtype=torch.int64)
-        self.generator = Generator(initial["generator"], self.rows)
-        self.discriminator = Discriminator(initial["discriminator"])
-        self.generator_adam = Adam(self.generator.values, config)
-        self.discriminator_adam = Adam(self.discriminator.values, config)
+        torch.set_float32_matmul_precision("high" if tf32 else "highest")
+        torch.manual_seed(config.seed)
+        self.rows, self.device = config.batch_size, device
+        self.images = torch.tensor(dataset.images, device=device)
+        self.labels = torch.tensor(dataset.labels, dtype=torch.int64, device=device)
+        self.generator = Generator(initial["generator"], self.rows, device)
+        self.discriminator = Discriminator(initial["discriminator"], device)
+        self.generator_adam = self.make_adam(self.generator.values, config)
+        self.discriminator_adam = self.make_adam(self.discriminator.values, config)
+
+    make_adam = staticmethod(Adam)
 
     @property
     def iteration(self) -> int:
@@ -155,39 +178,50 @@ class Peer:
                 moving[name] = moving[name] * self.generator.biased
         networks = {"generator": self.generator.values | moving, "discriminator": self.discriminator.values}
         return {
-            f"{n}.{name}": t.detach().numpy() for n, tensors in networks.items() for name, t in tensors.items()
+            f"{n}.{name}": t.detach().cpu().numpy()
+            for n, tensors in networks.items()
+            for name, t in tensors.items()
         }
 
     def run(self, iterations: int, draws: Draws | None = None) -> np.ndarray:
         recorded = []
         for i in range(iterations):
             if draws is None:
-                recorded += self._iterate(draw(self.rows, len(self.images)))
+                recorded += self.iterate(draw(self.rows, len(self.images), self.device))
             else:
-                recorded += self._iterate(Draws(*(torch.from_numpy(stacked[i]) for stacked in draws)))
-        return reported(torch.stack(recorded).reshape(iterations, -1).numpy())
+                given = (torch.from_numpy(stacked[i]).to(self.device) for stacked in draws)
+                recorded += self.iterate(Draws(*given))
+        return reported(torch.stack(recorded).reshape(iterations, -1).cpu().numpy())
 
-    def _iterate(self, draws: Draws) -> list[Tensor]:
+    def iterate(self, draws: Draws) -> list[Tensor]:
         """One iteration; loss and accuracy of its three phases."""
         y, wanted = self.labels[draws.indices], draws.wanted
         x = (self.images[draws.indices].float() - 127.5) / 127.5
         with torch.no_grad():
-            fake = self.generator(draws.z, y, training=False)
+            fake = self.sample(draws.z, y)
 
-        real_logits = self.discriminator(x, y, draws.kept[_REAL])
-        real_loss = fn.softplus(-real_logits).mean()  # cross-entropy with target 1
-        self.discriminator_adam.step(real_loss)
-
-        fake_logits = self.discriminator(fake, y, draws.kept[_FAKE])
-        fake_loss = fn.softplus(fake_logits).mean()  # target 0
-        self.discriminator_adam.step(fake_loss)
+        recorded = []
+        for images, target, phase in ((x, 1, _REAL), (fake, 0, _FAKE)):
+            loss, right = self.discriminator_loss(images, y, draws.kept[phase], target)
+            self.discriminator_adam.step(loss)
+            recorded += [loss.detach(), right]
 
         self.discriminator.freeze(True)
-        fake = self.generator(draws.z, wanted, training=True)
-        logits = self.discriminator(fake, wanted, draws.kept[_GENERATOR_STEP])
-        loss = fn.softplus(-logits).mean()
+        loss, right = self.generator_loss(draws.z, wanted, draws.kept[_GENERATOR_STEP])
         self.generator_adam.step(loss)
         self.discriminator.freeze(False)
+        return [*recorded, loss.detach(), right]
 
-        pairs = ((real_loss, real_logits > 0), (fake_loss, fake_logits <= 0), (loss, logits > 0))
-        return [t for loss, right in pairs for t in (loss.detach(), right.float().mean())]
+    # What a compiler is given: functions of tensors alone, none of which calls backward.
+
+    def sample(self, z: Tensor, labels: Tensor) -> Tensor:
+        return self.generator(z, labels, training=False)
+
+    def discriminator_loss(self, x: Tensor, labels: Tensor, kept: Tensor, target: int):
+        """Mean cross-entropy, and the share of logits on the right side."""
+        logits = self.discriminator(x, labels, kept)
+        return fn.softplus(-logits if target else logits).mean(), ((logits > 0) == bool(target)).float().mean()
+
+    def generator_loss(self, z: Tensor, wanted: Tensor, kept: Tensor):
+        """The same of generated images that pass for real."""
+        return self.discriminator_loss(self.generator(z, wanted, training=True), wanted, kept, 1)

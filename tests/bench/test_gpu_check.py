@@ -106,14 +106,17 @@ def _runs(number):
 
 def test_what_is_kept(do, tmp_path):
     out = tmp_path / "out"
-    for name in ("good.log", "absent.log", "samples.png", "figures.json"):
+    for name in ("good.log", "absent.log", "samples.png", "figures.json", *gpu_check.RESULTS):
         (out / name).write_text("of an earlier run")
+    (tmp_path / "work" / "kernels-gpu.json").write_text("rows")
     samples = tmp_path / "work" / "train" / "samples"
     samples.mkdir(parents=True)
     (samples / "020000.png").write_bytes(b"picture")
     silent = python("silent", "print('hidden')", logged=False)
     do(GOOD, python("absent", "", needs=("no_such_module",)), silent)
-    assert {path.name for path in out.iterdir()} == {"good.log", "figures.json", "samples.png"}
+    kept = {"good.log", "figures.json", "samples.png", "kernels-gpu.json"}
+    assert {path.name for path in out.iterdir()} == kept
+    assert (out / "kernels-gpu.json").read_text() == "rows"
     assert (out / "good.log").read_text() == "well\n"
     assert (out / "samples.png").read_bytes() == b"picture"
     good, absent, _ = json.loads((out / "figures.json").read_text())["steps"]
@@ -128,7 +131,8 @@ def test_what_is_known_is_kept_after_each_step(do, tmp_path):
 
 
 def test_at_most_eight_files_are_kept():
-    assert 2 + sum(step.logged for step in gpu_check.STEPS) <= 8
+    logs = sum(step.logged for step in gpu_check.STEPS)
+    assert 2 + len(gpu_check.RESULTS) + logs <= 8
 
 
 @pytest.mark.parametrize(("code", "status"), [("pass", 0), ("raise SystemExit(3)", 1)])

@@ -13,6 +13,7 @@ README = f"# Title\n\ntext before\n{report.BEGIN}\nan old table\n{report.END}\nt
 STAMP = {
     "load": 0.25,
     "device": "A processor, 2 cores",
+    "gpu": None,
     "python": "3.11.7",
     "numpy": "2.4.6",
     "numba": "0.68.1",
@@ -28,12 +29,53 @@ def results(**changes):
     seconds = {"ours": [0.009, 0.010, 0.5, 0.008, 0.012], "torch": [0.020] * 5}
     return {
         "stamp": STAMP,
+        "device": "cpu",
         "batch_size": 32,
         "rounds": 5,
         "iterations": 20,
         "seconds_per_iteration": seconds,
         "skipped": {"jax": "jax is not installed"},
     } | changes
+
+
+def kernels():
+    """One product at two shapes by ours and NumPy, Adam, and an op without arithmetic."""
+
+    def row(op, folder, sizes, by, us, flop, bytes_, calls=2):
+        return {
+            "op": op, "folder": folder, "sizes": sizes, "by": by, "calls": calls, "place": "cpu",
+            "default": by == "cpu", "expert": by != "cpu", "precision": "float32",
+            "flop": flop, "bytes": bytes_,
+            "seconds": {"median": us * 1e-6, "low": us * 0.9e-6, "high": us * 1.2e-6},
+            "host_seconds": {"median": us * 1e-6, "low": us * 0.9e-6, "high": us * 1.2e-6},
+        }  # fmt: skip
+
+    small, large = {"M": 32, "N": 8, "K": 100}, {"M": 32, "N": 16, "K": 100}
+    return {
+        "stamp": STAMP,
+        "device": "cpu",
+        "rounds": 20,
+        "peaks": {"cpu": {"flop": {"float32": 1e11}, "bytes": 2e10}},
+        "rows": [
+            row("adam_step", "adam", {"n": 1000}, "cpu", 20.0, 11_000, 28_000),
+            row("dense_forward", "dense", small, "cpu", 10.0, 500_000, 20_000),
+            row("dense_forward", "dense", small, "NumPy", 8.0, 500_000, 20_000),
+            row("dense_forward", "dense", large, "cpu", 40.0, 2_000_000, 80_000),
+            row("losses_record", "progress", {"R": 4, "C": 6}, "cpu", 1.0, 0, 56, calls=1),
+        ],
+    }
+
+
+def scaling():
+    """Ours gains little from 64 on; PyTorch still does."""
+
+    def point(batch, width, ours, torch):
+        seconds = {"ours": [9.0, ours, 0.0], "torch": [torch] * 3}
+        return {"batch_size": batch, "width": width, "iterations": 4, "seconds_per_iteration": seconds}
+
+    points = [point(32, 1, 0.01, 0.02), point(64, 1, 0.0115, 0.021), point(128, 1, 0.022, 0.022)]
+    points.append(point(32, 2, 0.03, 0.05))
+    return {"stamp": STAMP, "device": "cpu", "rounds": 3, "points": points, "skipped": {}}
 
 
 @pytest.fixture
@@ -51,8 +93,16 @@ def folder(tmp_path):
     return path
 
 
+@pytest.fixture
+def everything(folder):
+    for name, content in (("kernels", kernels()), ("scaling", scaling())):
+        (folder / f"{name}-cpu.json").write_text(json.dumps(content))
+    return folder
+
+
 def run(readme, folder):
-    return report.main(["--readme", str(readme), "--results", str(folder)])
+    plots = readme.parent / "docs" / "bench"
+    return report.main(["--readme", str(readme), "--results", str(folder), "--plots", str(plots)])
 
 
 def test_the_table_has_medians_quartiles_and_the_ratio(readme, folder):
@@ -75,6 +125,58 @@ def test_the_rest_of_the_file_stays_and_a_second_run_changes_nothing(readme, fol
     assert "an old table" not in after
     assert run(readme, folder) == 0
     assert readme.read_bytes() == first
+
+
+def test_kernels_are_summed_over_an_iteration(readme, everything):
+    assert run(readme, everything) == 0
+    text = readme.read_text()
+    assert "| adam | 2 | 0.02 | 0.06 | 40 | 7% |" in text  # 28 kB at 20 GB/s take 1.4 us of 20
+    assert "| dense | 4 | 5.00 | 0.20 | 100 | 50% |" in text  # 5 and 20 us of 10 and 40; NumPy is not launched
+    assert "| all | 7 | 5.02 | 0.26 | 141 |" in text
+
+
+def test_where_a_line_bends(readme, everything):
+    assert run(readme, everything) == 0
+    text = readme.read_text()
+    assert "| cgan_raw, CPU kernels | 3,200 | 5,818 | 64 | 3.0 |" in text
+    assert "| PyTorch eager | 1,600 | 5,818 | 128 | 2.5 |" in text
+
+
+def test_every_kernel_has_a_line_on_the_page(readme, everything):
+    assert run(readme, everything) == 0
+    page = (readme.parent / "docs" / "bench" / "kernels-cpu.md").read_text()
+    assert "| dense_forward | M=32 N=8 K=100 | cpu | 10.0 | 9.0-12.0 | 50.0 | 2.0 | 50% |" in page
+    assert "|  |  | NumPy | 8.0 |" in page
+    assert "100.0 GFLOP/s float32; 20.0 GB/s" in page
+
+
+def test_plots_are_small_and_the_same_every_time(readme, everything):
+    assert run(readme, everything) == 0
+    folder = readme.parent / "docs" / "bench"
+    names = sorted(file.name for file in folder.glob("*.png"))
+    assert names == ["dense-cpu.png", "iteration-cpu.png", "roofline-cpu.png", "scaling-cpu.png"]
+    before = {name: (folder / name).read_bytes() for name in names}
+    for name, content in before.items():
+        assert content.startswith(b"\x89PNG")
+        assert 5_000 < len(content) < 100_000, name
+        assert f"(docs/bench/{name})" in readme.read_text()
+    assert run(readme, everything) == 0
+    assert {name: (folder / name).read_bytes() for name in names} == before
+
+
+@pytest.mark.parametrize(("name", "content"), [("kernels", kernels()), ("scaling", scaling())])
+def test_results_that_lack_something_are_named_and_nothing_is_written(
+    readme, everything, capsys, name, content
+):
+    for key in content.keys() - {"skipped"}:
+        broken = {k: v for k, v in content.items() if k != key}
+        (everything / f"{name}-cpu.json").write_text(json.dumps(broken))
+        assert run(readme, everything) == 2, key
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1
+        assert f"{name}-cpu.json" in error
+        assert readme.read_text() == README
+        assert not (readme.parent / "docs").exists()
 
 
 def test_without_pytorch_there_is_no_ratio():
@@ -101,6 +203,7 @@ def test_without_exactly_one_pair_of_markers_it_says_so_and_writes_nothing(readm
     assert str(readme) in error
     assert report.BEGIN in error
     assert readme.read_text() == text
+    assert not (readme.parent / "docs").exists()
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", json.dumps(results(seconds_per_iteration={"ours": []}))])

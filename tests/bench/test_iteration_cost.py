@@ -1,0 +1,63 @@
+"""What an iteration launches, computes and moves by the contracts: the same on every machine, and on file."""
+
+import json
+
+import pytest
+from cgan_raw.kernels.registry import ops
+
+from bench.calls import COST_FILE, iteration_cost, network_calls
+from bench.kernels import cases
+from cgan_raw.config import CLASSES, PIXELS
+from cgan_raw.iteration import LABELS_STREAM, Iteration
+
+
+@pytest.fixture(scope="module")
+def on_file():
+    return json.loads(COST_FILE.read_text(encoding="utf-8"))
+
+
+def test_an_iteration_costs_what_is_on_file(on_file):
+    assert iteration_cost() == on_file
+
+
+def test_a_launch_too_many_is_seen(on_file):
+    def run(iteration):
+        Iteration.run(iteration)
+        iteration.ops.random_integers(
+            iteration.wanted, iteration.iteration, iteration.seed, LABELS_STREAM, CLASSES
+        )
+
+    cost = iteration_cost(run)
+    assert cost["total"]["launches"] == on_file["total"]["launches"] + 1
+    assert cost["total"]["flop"] > on_file["total"]["flop"]
+    assert cost["total"]["bytes"] > on_file["total"]["bytes"]
+    assert cost["ops"]["random_integers"]["launches"] == on_file["ops"]["random_integers"]["launches"] + 1
+
+
+def test_an_unneeded_gradient_is_seen(on_file):
+    """As many launches more as the discriminator has weights and biases, were it not frozen in G's step."""
+
+    def run(iteration):
+        backward = iteration.discriminator.backward
+        iteration.discriminator.backward = lambda dy, train: (backward(dy, True), backward(dy, train))[1]
+        Iteration.run(iteration)
+
+    ops_cost = iteration_cost(run)["ops"]
+    for name in ("dense_backward_weight", "dense_backward_bias"):
+        assert ops_cost[name]["launches"] > on_file["ops"][name]["launches"]
+
+
+def test_products_are_counted_as_anyone_would(on_file):
+    """A multiplication and an addition for each weight, row and product; G's step trains no weight of D."""
+    generator = sum(a * b for a, b in ((100, 256), (256, 512), (512, 1024), (1024, 784)))
+    discriminator = sum(a * b for a, b in ((784, 512), (512, 512), (512, 512), (512, 1)))
+    flop = {name: of["flop"] for name, of in on_file["ops"].items()}
+    assert flop["dense_backward_input"] == 2 * 32 * (generator + 3 * discriminator)
+    assert flop["dense_backward_weight"] == 2 * 32 * (generator + 2 * discriminator)
+
+
+def test_every_op_that_the_network_calls_is_timed():
+    timed = {case.op.name for case in cases()}
+    assert timed == {call.op for call in network_calls()}
+    assert set(ops()) - timed == {"philox_words"}
+    assert ("batch_gather", (("B", 32), ("P", PIXELS), ("N", 60_000))) in network_calls()

@@ -1,0 +1,170 @@
+"""The benchmark of the kernels: what it times, that a wrong result is refused, and what it prints."""
+
+import dataclasses
+import importlib.util
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+from unittest.mock import Mock
+
+import numpy as np
+import pytest
+from cgan_raw.kernels.dispatch import LaunchedOp
+from cgan_raw.kernels.registry import FOLDERS, ops
+
+from bench import device, kernels, tables
+from bench.calls import network_calls
+from bench.device import Peaks, gpu_fault, places
+from bench.results import CHECKOUT
+from cgan_raw.testing import make_arguments
+
+needs_plugin = pytest.mark.skipif(
+    importlib.util.find_spec("pytest_benchmark") is None, reason="pytest-benchmark is not installed"
+)
+ROOFS = {"cpu": Peaks({"float32": 1e11, "TF32": 4e11}, 2e10)}
+
+
+def case(name, **sizes):
+    """The first case of an op on the CPU whose sizes are these."""
+    found = (c for c in kernels.cases() if c.op.name == name and c.place.name == "cpu")
+    return next(c for c in found if sizes.items() <= c.sizes.items())
+
+
+def spoilt(case, change):
+    """The same, but what it computes is changed afterwards."""
+
+    def function(*arguments):
+        case.function(*arguments)
+        change(*arguments)
+
+    return dataclasses.replace(case, function=function)
+
+
+def test_every_kernel_and_shape_has_a_row_for_each_place():
+    labels = {}
+    for one in kernels.cases():
+        shape = one.op.name, tuple(one.sizes.items())
+        labels.setdefault(shape, []).append(one.label)
+    assert set(labels) == set(network_calls())
+    here = [backend for place in places() for backend in kernels.backends(place)]
+    for (name, _), found in labels.items():
+        expected = [
+            " ".join(filter(None, (k.backend, k.version))) for k in ops()[name].kernels if k.backend in here
+        ]
+        assert [label for label in found if label.split()[0] in here] == expected
+        product = name.startswith("dense_") and name != "dense_backward_bias"
+        assert ("NumPy" in found) == product
+
+
+def test_every_folder_stands_in_one_file_of_benchmarks():
+    files = [file.read_text() for file in (CHECKOUT / "bench").glob("bench_*.py")]
+    for folder in FOLDERS:
+        assert sum(f'"{folder}"' in text for text in files) == 1, folder
+
+
+@pytest.mark.parametrize("backend", kernels.backends("gpu"))
+def test_the_version_that_counts_is_the_one_that_training_launches(backend):
+    launched = []
+    module = SimpleNamespace(launch=lambda name, *rest: launched.append(name))
+    modules = Mock(backend=backend, return_value=module)
+    for one in (one for one in kernels.cases() if one.label == "cpu"):
+        op = LaunchedOp(one.op, modules)
+        op(*make_arguments(one.op, one.sizes, np.random.default_rng(0)).values())
+        versions = [kernel.version for kernel in one.op.kernels if kernel.backend == backend]
+        assert one.op.function(kernels._default(one.op, one.sizes, versions)) == launched.pop()
+
+
+@pytest.mark.parametrize(
+    ("one", "change"),
+    [
+        (case("dense_forward", K=100), lambda y, x, w, b: y.__setitem__((-1, -1), y[-1, -1] * 1.001)),
+        (case("dense_forward", K=100), lambda y, x, w, b: y.__setitem__((0, 0), np.nan)),
+        (case("dense_backward_bias", N=784), lambda db, dy: db.__setitem__(-1, 0)),
+        (case("adam_step"), lambda p, *rest: p.__isub__(1e-3)),
+        (case("counters_advance"), lambda counters, increments: counters.__iadd__(1)),
+    ],
+    ids=["an element", "a NaN", "a zero", "an update", "a count"],
+)
+def test_a_wrong_result_is_refused(monkeypatch, one, change):
+    monkeypatch.setattr(kernels, "ROUNDS", 1)
+    assert kernels.measure(one)["seconds"]["median"] > 0
+    with pytest.raises(AssertionError, match=one.op.name):
+        kernels.measure(spoilt(one, change))
+
+
+def test_a_kernel_that_does_nothing_is_refused(monkeypatch):
+    monkeypatch.setattr(kernels, "ROUNDS", 1)
+    for name in ("leaky_relu_forward", "adam_step"):
+        with pytest.raises(AssertionError, match=name):
+            kernels.measure(dataclasses.replace(case(name), function=lambda *arguments: None))
+
+
+def test_the_roof_is_what_takes_longer():
+    peaks = ROOFS["cpu"]
+    assert peaks.seconds(10**11, 10, "float32") == 1
+    assert peaks.seconds(10**11, 10, "TF32") == 0.25
+    assert peaks.seconds(10, 2 * 10**10, "float32") == 1
+
+
+def row(**changes):
+    times = {"median": 20e-6, "low": 18e-6, "high": 25e-6}
+    return {
+        "op": "dense_forward", "sizes": {"M": 32, "N": 8}, "by": "cpu", "place": "cpu", "precision": "float32",
+        "flop": 10**6, "bytes": 10**5, "seconds": times, "host_seconds": times,
+    } | changes  # fmt: skip
+
+
+def test_a_table_names_op_and_shape_once_and_knows_two_clocks():
+    rows = [row(), row(by="NumPy", seconds={"median": 10e-6, "low": 9e-6, "high": 11e-6})]
+    heads, lines = tables.kernel_table(rows, ROOFS)
+    assert heads[-1] == "host us"
+    assert lines[0] == ["dense_forward", "M=32 N=8", "cpu", "20.0", "18.0-25.0", "50.0", "5.0", "50%", "20.0"]
+    assert lines[1][:4] == ["", "", "NumPy", "10.0"]
+    assert lines[1][-2:] == ["100%", "20.0"]
+    assert "host us" not in tables.kernel_table([row()], ROOFS)[0]
+    text = tables.plain(heads, lines).splitlines()
+    assert len(text) == 3
+    assert text[1].index("cpu") == text[2].index("NumPy")
+
+
+def test_the_peaks_of_this_machine_are_those_of_a_machine(monkeypatch):
+    monkeypatch.setattr(device, "_CPU_PRODUCT", 256)
+    monkeypatch.setattr(device, "_CPU_BUFFER_CACHES", 0.1)
+    peaks = device.Cpu().peaks
+    assert 1e9 < peaks.flop["float32"] < 1e14
+    assert 1e9 < peaks.bytes < 1e13
+
+
+PROBE = """
+import os, sys
+
+def pytest_collection_finish(session):
+    print("NumPy", "numpy" in sys.modules, "threads", os.environ.get("OPENBLAS_NUM_THREADS"))
+"""
+
+
+@needs_plugin
+def test_the_tests_do_not_take_the_cores_from_blas(tmp_path):
+    """Bare ``pytest`` reads the tests' conftest.py too."""
+    (tmp_path / "probe.py").write_text(PROBE)
+    command = (sys.executable, "-m", "pytest", "--benchmark-only", "--collect-only", "-q", "-p", "probe")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False)
+    assert "NumPy True threads None" in done.stdout, done.stdout + done.stderr
+
+
+@needs_plugin
+def test_pytest_prints_a_table_for_each_folder_and_keeps_no_half_of_the_results(tmp_path):
+    chosen = ("-k", "random_integers or bce_forward or on_a_gpu")
+    command = (sys.executable, "-m", "pytest", "bench", "--benchmark-only", "-p", "no:cacheprovider", *chosen)
+    done = subprocess.run(
+        (*command, "--keep", tmp_path), cwd=CHECKOUT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    for words in ("- bce -", "- random -", "random_integers  n=32", "roofline of the cpu, measured"):
+        assert words in done.stdout
+    assert "Name (time in" not in done.stdout  # pytest-benchmark's own
+    assert ("CuPy" in done.stdout) == (gpu_fault() is not None)
+    assert "not kept: 2 of" in done.stdout
+    assert list(tmp_path.iterdir()) == []
