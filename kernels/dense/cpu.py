@@ -11,33 +11,29 @@ from numba import njit
 
 from ..compile import kernel
 from ..pool import POOL, WORDS, Part, floats, run
-from .microkernel import COLUMNS, ROWS, row, tile
+from .microkernel import COLUMNS, ROWS, SIDE, row, tile, transpose_square
 
 
 @njit(error_model="numpy")
-def _product(number, parts, out, left, left_row, left_step, right, start, transposed, rows, columns, depth):
+def _product(number, parts, out, left, left_row, left_step, right, start, along, rows, columns, depth):
     """A part of out(rows, columns) = start + left right; left[i, d] is element i left_row + d left_step of it.
 
-    Tiles are taken down the columns, so that the block of right that they share stays in cache.  ``transposed``
-    receives the result as (columns, rows) too, unless it is None.
+    Tiles are taken ``along`` the rows where out is the large matrix, which is written from end to end, and down
+    the columns where right is: the block of it that the tiles share stays in cache.
     """
-    high = (rows + ROWS - 1) // ROWS
-    tiles = high * ((columns + COLUMNS - 1) // COLUMNS)
+    high, wide = (rows + ROWS - 1) // ROWS, (columns + COLUMNS - 1) // COLUMNS
+    tiles = high * wide
     sums, factors = out.ravel(), left.ravel()
     for t in range(tiles * number // parts, tiles * (number + 1) // parts):
-        i0, j0 = t % high * ROWS, t // high * COLUMNS
-        i1, j1 = min(i0 + ROWS, rows), min(j0 + COLUMNS, columns)
-        if i1 == i0 + ROWS:
+        i, j = (t // wide, t % wide) if along else (t % high, t // high)
+        i0, j0 = i * ROWS, j * COLUMNS
+        if i0 + ROWS <= rows:
             there, mine = sums[i0 * columns :], factors[i0 * left_row :]
             tile(there, mine, left_row, left_step, right, start, columns, j0, depth)
         else:
-            for i in range(i0, i1):
+            for i in range(i0, rows):
                 there, mine = sums[i * columns :], factors[i * left_row :]
                 row(there, mine, left_row, left_step, right, start, columns, j0, depth)
-        if transposed is not None:
-            for j in range(j0, j1):
-                for i in range(i0, i1):
-                    transposed[j, i] = out[i, j]
 
 
 # Forward --------------------------------------------------------------------------------------------------
@@ -46,7 +42,7 @@ def _product(number, parts, out, left, left_row, left_step, right, start, transp
 @njit(error_model="numpy")
 def _forward(number, parts, y, x, w, b):
     rows, depth = x.shape
-    _product(number, parts, y, x, depth, 1, w, b, None, rows, y.shape[1], depth)
+    _product(number, parts, y, x, depth, 1, w, b, False, rows, y.shape[1], depth)
 
 
 @Part
@@ -80,48 +76,55 @@ def dense_forward(y, x, w, b):
 
 
 @njit(error_model="numpy")
-def _backward_input(number, parts, dx, dy_transposed, w, dx_transposed):
-    """By way of the transpose, w dy^T: the left factor is read along its rows, and vectors walk the batch."""
+def _backward_input(number, parts, dx, dy, w):
+    """dx (K,M) = w dy, both transposed: w is read along its rows, and vectors walk the batch."""
     rows, depth = w.shape
-    _product(number, parts, dx_transposed, w, depth, 1, dy_transposed, None, dx, rows, dx.shape[0], depth)
+    _product(number, parts, dx, w, depth, 1, dy, None, True, rows, dx.shape[1], depth)
 
 
 @Part
 def _backward_input_part(number, parts, words):
-    M, K, N = words[4], words[5], words[6]
-    dx, dy_transposed = floats(words[0], (M, K)), floats(words[1], (N, M))
-    _backward_input(number, parts, dx, dy_transposed, floats(words[2], (K, N)), floats(words[3], (K, M)))
+    K, M, N = words[3], words[4], words[5]
+    _backward_input(number, parts, floats(words[0], (K, M)), floats(words[1], (N, M)), floats(words[2], (K, N)))
 
 
 @kernel
-def _share_backward_input(mailbox, address, parts, dx, dy, w, dy_transposed, dx_transposed):
+def _share_backward_input(mailbox, address, parts, dx, dy, w, dx_transposed, dy_transposed):
     _transpose(dy_transposed, dy)
     words = mailbox[WORDS:]
-    words[0], words[1], words[2], words[3] = (
-        dx.ctypes.data, dy_transposed.ctypes.data, w.ctypes.data, dx_transposed.ctypes.data
-    )  # fmt: skip
-    words[4], words[5], words[6] = dx.shape[0], dx.shape[1], dy.shape[1]
+    words[0], words[1], words[2] = dx_transposed.ctypes.data, dy_transposed.ctypes.data, w.ctypes.data
+    words[3], words[4], words[5] = dx.shape[1], dx.shape[0], dy.shape[1]
     run(mailbox, address, parts)
+    _transpose(dx, dx_transposed)
 
 
 @kernel
-def _backward_input_alone(dx, dy, w, dy_transposed, dx_transposed):
+def _backward_input_alone(dx, dy, w, dx_transposed, dy_transposed):
     _transpose(dy_transposed, dy)
-    _backward_input(0, 1, dx, dy_transposed, w, dx_transposed)
+    _backward_input(0, 1, dx_transposed, dy_transposed, w)
+    _transpose(dx, dx_transposed)
 
 
 def dense_backward_input(dx, dy, w):
-    scratch = _scratch("dy", dy.shape[::-1], dy.dtype), _scratch("dx", dx.shape[::-1], dx.dtype)
+    scratch = _scratch("dx", dx.shape[::-1], dx.dtype), _scratch("dy", dy.shape[::-1], dy.dtype)
     if dx.dtype == np.float32:
-        _share_backward_input(POOL.ready(), _backward_input_part.address, POOL.parts, dx, dy, w, *scratch)
+        address = _backward_input_part.address
+        _share_backward_input(POOL.ready(), address, POOL.parts, dx, dy, w, *scratch)
     else:
         _backward_input_alone(dx, dy, w, *scratch)
 
 
 @njit(error_model="numpy")
 def _transpose(out, x):
-    for n in range(x.shape[1]):
-        for m in range(x.shape[0]):
+    """By squares in registers, and what is left at the ends one by one."""
+    rows, columns = x.shape
+    there, here = out.ravel(), x.ravel()
+    high, wide = rows // SIDE * SIDE, columns // SIDE * SIDE
+    for n in range(0, wide, SIDE):
+        for m in range(0, high, SIDE):
+            transpose_square(there[n * rows + m :], rows, here[m * columns + n :], columns)
+    for n in range(columns):
+        for m in range(high if n < wide else 0, rows):
             out[n, m] = x[m, n]
 
 
@@ -137,7 +140,7 @@ def _scratch(name, shape, dtype):
 @njit(error_model="numpy")
 def _backward_weight(number, parts, dw, x, dy):
     depth, rows = x.shape
-    _product(number, parts, dw, x, 1, rows, dy, None, None, rows, dw.shape[1], depth)
+    _product(number, parts, dw, x, 1, rows, dy, None, True, rows, dw.shape[1], depth)
 
 
 @Part

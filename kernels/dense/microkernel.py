@@ -34,8 +34,8 @@ def _tile_of(rows: int):
 
     ``tile(out, left, left_row, left_step, right, start, columns, j0, depth)``: ``out`` and ``left`` begin with
     the tile's first row; in ``left`` rows are ``left_row`` elements apart, and steps of the depth
-    ``left_step``; ``out`` and ``right`` have ``columns`` columns, of which the tile's first is ``j0``; ``start``
-    has an element for each, or is None for zeros.
+    ``left_step``; ``out`` and ``right`` have ``columns`` columns, of which the tile's first is ``j0``;
+    ``start`` has an element for each, or is None for zeros.
     """
 
     @intrinsic
@@ -103,6 +103,8 @@ class _Tile:
         builder = self.builder
         row = builder.gep(self.right, [builder.mul(d, self.columns)])
         right = [self._read(row, v) for v in range(_VECTORS)]
+        for v in range(_VECTORS):
+            self._fetch_early(builder.gep(row, [self.integer(COLUMNS + v * _LANES)]))
         column = builder.gep(self.left, [builder.mul(d, self.left_step)])
         after = []
         for i, old in enumerate(sums):
@@ -111,6 +113,13 @@ class _Tile:
             )
             after.append([self._call("fma", self.vector, left, right[v], old[v]) for v in range(_VECTORS)])
         return after
+
+    def _fetch_early(self, pointer) -> None:
+        """Ask for what the next tile to the right reads: rows lie too far apart for the cache to guess it."""
+        word = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [pointer.type, word, word, word])
+        function = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0")
+        self.builder.call(function, [pointer, word(0), word(2), word(1)])
 
     def _mask(self, v: int):
         """Which lanes of vector v are columns."""
@@ -150,3 +159,48 @@ class _Tile:
 
 tile = _tile_of(ROWS)
 row = _tile_of(1)
+
+SIDE = _LANES  #: of the square that is transposed in registers
+
+
+@intrinsic
+def transpose_square(typing, out, out_row, x, x_row):
+    """Transpose SIDE x SIDE elements between flat arrays; their rows are so many elements apart.
+
+    Each pass exchanges the off-diagonal halves of squares half as large as those of the pass before it.
+    """
+
+    def build(context, builder, signature, values):
+        out, out_row, x, x_row = values
+        vector = ir.VectorType(context.get_data_type(signature.args[0].dtype), SIDE)
+
+        def pointer(i, array, row):
+            data = context.make_array(signature.args[i])(context, builder, array).data
+            return lambda n: builder.bitcast(
+                builder.gep(data, [builder.mul(row, row.type(n))]), vector.as_pointer()
+            )
+
+        source, target = pointer(2, x, x_row), pointer(0, out, out_row)
+        rows = [builder.load(source(n), align=4) for n in range(SIDE)]
+        half = SIDE // 2
+        while half:
+            rows = _exchange(builder, rows, half)
+            half //= 2
+        for n, row in enumerate(rows):
+            builder.store(row, target(n), align=4)
+        return context.get_dummy_value()
+
+    return types.void(out, types.intp, x, types.intp), build
+
+
+def _exchange(builder, rows, half: int):
+    """For each pair of rows ``half`` apart, the upper right with the lower left elements of their squares."""
+    lanes = ir.VectorType(ir.IntType(32), SIDE)
+    upper = ir.Constant(lanes, [j if not j & half else SIDE + j - half for j in range(SIDE)])
+    lower = ir.Constant(lanes, [j + half if not j & half else SIDE + j for j in range(SIDE)])
+    result = list(rows)
+    for n in range(SIDE):
+        if not n & half:
+            result[n] = builder.shuffle_vector(rows[n], rows[n + half], upper)
+            result[n + half] = builder.shuffle_vector(rows[n], rows[n + half], lower)
+    return result
