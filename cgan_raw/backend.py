@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -9,6 +10,23 @@ from types import SimpleNamespace
 import numpy as np
 
 _ALIGNMENT = 128  # bytes: that of parameters in their flat buffer (models.py); a cache line needs 64
+
+
+_HUGE_PAGE = 2 << 20  # bytes
+
+
+def _pages(size: int) -> tuple[np.ndarray, int]:
+    """Room for an array of that size on huge pages, where the system has them, and how it is to be aligned.
+
+    A matrix that is walked down its columns is on another small page at every step, and a core remembers where
+    only a few of them lie.
+    """
+    room = size + 2 * _HUGE_PAGE
+    if not hasattr(mmap, "MADV_HUGEPAGE"):
+        return np.zeros(room, np.uint8), _HUGE_PAGE
+    memory = mmap.mmap(-1, room, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.madvise(mmap.MADV_HUGEPAGE)
+    return np.frombuffer(memory, np.uint8), _HUGE_PAGE
 
 
 @dataclass(frozen=True)
@@ -27,10 +45,12 @@ class Backend:
     def zeros(self, shape: tuple[int, ...], dtype=None):
         """A new array of zeros, aligned to a cache line; of the backend's scalar type unless told otherwise."""
         dtype = np.dtype(self.real if dtype is None else dtype)
-        count = int(np.prod(shape))
-        raw = np.zeros(count * dtype.itemsize + _ALIGNMENT, np.uint8)
-        start = -raw.ctypes.data % _ALIGNMENT
-        return raw[start : start + count * dtype.itemsize].view(dtype).reshape(shape)
+        size = int(np.prod(shape)) * dtype.itemsize
+        raw, alignment = (
+            _pages(size) if size >= _HUGE_PAGE else (np.zeros(size + _ALIGNMENT, np.uint8), _ALIGNMENT)
+        )
+        start = -raw.ctypes.data % alignment
+        return raw[start : start + size].view(dtype).reshape(shape)
 
     def upload(self, array: np.ndarray):
         """A host array as one of the backend's; without a copy where they share memory."""

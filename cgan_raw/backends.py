@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+from collections.abc import Callable
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -15,6 +17,51 @@ from . import gpu
 from .backend import Backend
 from .errors import InputError
 from .kernels import registry
+
+
+class CpuBackend(Backend):
+    """NumPy's arrays; what is repeated is recorded, as it would be on a GPU."""
+
+    def repeat(self, run):
+        return Replay(self.ops, run)
+
+
+class Replay:
+    """Runs a sequence of op calls again and again, from its second time on without what stands above the ops.
+
+    Parameters
+    ----------
+    run : makes the calls by way of the table ``ops``, the same ones on the same arrays each time.
+    """
+
+    def __init__(self, ops: SimpleNamespace, run: Callable[[], None]):
+        self.ops, self.run = ops, run
+        self.calls: list[tuple[Callable, tuple]] = []
+
+    def __call__(self, most: int) -> int:
+        """Run it once."""
+        if not self.calls:
+            self._record()
+        else:
+            for function, arguments in self.calls:
+                function(*arguments)
+        return 1
+
+    def _record(self) -> None:
+        table = dict(vars(self.ops))
+
+        def recorded(function: Callable) -> Callable:
+            def call(*arguments):
+                function(*arguments)
+                self.calls.append((function, arguments))
+
+            return call
+
+        vars(self.ops).update({name: recorded(function) for name, function in table.items()})
+        try:
+            self.run()
+        finally:
+            vars(self.ops).update(table)
 
 
 def make_backend(device: str, tf32: bool = False, graph: bool = True, kernels: str = "cuda") -> Backend:
@@ -40,7 +87,7 @@ def make_backend(device: str, tf32: bool = False, graph: bool = True, kernels: s
         description, real = "NumPy float64, the definition", np.dtype(np.float64)
         return Backend("reference", description, real, registry.table("reference"))
     if device == "cpu":
-        return Backend("cpu", _describe_cpu(), np.dtype(np.float32), registry.table("cpu"))
+        return CpuBackend("cpu", _describe_cpu(), np.dtype(np.float32), registry.table("cpu"))
     return _simt_backend(tf32) if device == "simt" else gpu.make_backend(tf32, graph, kernels)
 
 

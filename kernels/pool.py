@@ -26,7 +26,7 @@ from numba import carray, cfunc, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .compile import kernel
+from .compile import device, kernel
 
 #: Where things lie in the mailbox; a word that some watch while others write has a cache line of its own.
 _JOB, _CLAIM, _FINISHED, _ASLEEP, _PART, _PARTS, WORDS = 0, 8, 16, 24, 32, 33, 40
@@ -232,7 +232,7 @@ def _floats(typing, address):
     return types.CPointer(types.float32)(types.intp), build
 
 
-@njit(error_model="numpy")
+@device
 def floats(address, shape):
     """The float32 array at an address: a part's word as what it stands for."""
     return carray(_floats(address), shape)
