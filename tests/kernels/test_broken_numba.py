@@ -104,6 +104,7 @@ SUM_BARRIERS = [
     ("the sum is there", "block_twice"),
 ]
 
+
 @pytest.fixture
 def plant(monkeypatch, tmp_path):
     """``plant(op, change)``: until the test ends, the op's kernels are made of the changed text."""
