@@ -64,15 +64,10 @@ def load(path: Path) -> Checkpoint:
     except Exception as error:  # the library raises errors of many kinds on damaged headers
         raise InputError(f"{path}: not a whole safetensors file: {_first_line(error)}") from None
     _check_metadata(path, metadata)
-    _check_tensors(path, tensors)
+    iteration, config = _parse_metadata(path, metadata)
+    _check_tensors(path, tensors, config.model)
     if _sha256(_payload(content)) != metadata["sha256"]:
         raise InputError(f"{path}: damaged: its tensors do not have the digest that it states")
-    try:
-        iteration, config = int(metadata["iteration"]), TrainConfig(**json.loads(metadata["config"]))
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{path}: its metadata cannot be used: {_first_line(error)}") from None
-    if iteration < 0 or metadata["seed"] != str(config.seed):
-        raise InputError(f"{path}: its metadata cannot be those of a run")
     return Checkpoint(tensors, iteration, config)
 
 
@@ -84,13 +79,24 @@ def _check_metadata(path: Path, metadata: dict[str, str]) -> None:
         raise InputError(f"{path}: damaged: its metadata do not have the digest that they state")
 
 
-def _check_tensors(path: Path, tensors: dict[str, np.ndarray]) -> None:
-    expected = checkpoint_shapes()
+def _parse_metadata(path: Path, metadata: dict[str, str]) -> tuple[int, TrainConfig]:
+    """The iteration and the settings; one that is not stated has its default."""
+    try:
+        iteration, config = int(metadata["iteration"]), TrainConfig(**json.loads(metadata["config"]))
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{path}: its metadata cannot be used: {_first_line(error)}") from None
+    if iteration < 0 or metadata["seed"] != str(config.seed):
+        raise InputError(f"{path}: its metadata cannot be those of a run")
+    return iteration, config
+
+
+def _check_tensors(path: Path, tensors: dict[str, np.ndarray], model: str) -> None:
+    expected = checkpoint_shapes(model)
     for name in expected.keys() - tensors.keys():
         raise InputError(f"{path}: has no tensor {name}")
     for name, tensor in tensors.items():
         if name not in expected:
-            raise InputError(f"{path}: has a tensor {name!r} that no network knows")
+            raise InputError(f"{path}: has a tensor {name!r} that no network of a {model} knows")
         if tensor.dtype != np.float32 or tensor.shape != expected[name]:
             raise InputError(
                 f"{path}: {name} is {tensor.dtype} {tensor.shape}, expected float32 {expected[name]}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import InputError, TrainingError, explain
@@ -33,6 +34,21 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tf32", action="store_true", help="on gpu and simt: multiply on the tensor cores, with 11-bit factors"
     )
+
+
+def check_seed(seed: int) -> None:
+    """InputError unless it is one."""
+    if not 0 <= seed < 2**64:
+        raise InputError(f"--seed must be from 0 to 2^64 - 1, not {seed}")
+
+
+def check_places(*paths: Path) -> None:
+    """InputError unless each file's folder is there and no two files are one."""
+    for path in paths:
+        if not path.parent.is_dir():
+            raise InputError(f"{path}: no such folder")
+        if paths.count(path) > 1:
+            raise InputError(f"{path}: is given for two files")
 
 
 def make_backend(given: argparse.Namespace, graph: bool = True) -> Backend:

@@ -25,6 +25,10 @@ EMBEDDING_LIMIT = 0.05  # Keras's default initialiser for an embedding
 BATCHNORM_EPS = 1e-3  # Keras's default; the first layer's variance is about 2e-4, so it matters
 BATCHNORM_MOMENTUM = 0.8
 
+# What is trained: with the label as an input of both networks, or without (Goodfellow et al. 2014,
+# arXiv:1406.2661).
+CGAN, GAN = MODELS = ("cgan", "gan")
+
 # Adam beside its learning rate and beta1 (Keras's defaults).
 ADAM_BETA2 = 0.999
 ADAM_EPS = 1e-7
@@ -39,6 +43,7 @@ class TrainConfig:
     InputError : on a value outside its range, naming the flag.
     """
 
+    model: str = CGAN  # tutorial; Mirza & Osindero 2014, arXiv:1411.1784
     iterations: int = 20_000  # tutorial
     batch_size: int = 32  # tutorial
     seed: int = 0
@@ -50,6 +55,7 @@ class TrainConfig:
     checkpoint_every: int = 1_000  # a second or two of training lost at most
 
     def __post_init__(self) -> None:
+        _require(self.model in MODELS, "model", self.model, " or ".join(MODELS))
         _require(1 <= self.batch_size <= 2**20, "batch_size", self.batch_size, "from 1 to 2^20")
         for name in ("iterations", "log_every", "sample_every", "checkpoint_every"):
             _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")

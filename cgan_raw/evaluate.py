@@ -21,7 +21,7 @@ def parser() -> argparse.ArgumentParser:
     )
     result.add_argument(
         "--out", type=Path, metavar="DIR",
-        help="where evaluation.json and confusion.png go (default: the checkpoint's folder)",
+        help="where evaluation.json and a picture go (default: the checkpoint's folder)",
     )  # fmt: skip
     return result
 
@@ -33,8 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _evaluate(given: argparse.Namespace) -> int:
-    if not 0 <= given.seed < 2**64:
-        raise InputError(f"--seed must be from 0 to 2^64 - 1, not {given.seed}")
+    cli.check_seed(given.seed)
     folder = given.checkpoint.parent if given.out is None else given.out
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
@@ -46,15 +45,18 @@ def _evaluate(given: argparse.Namespace) -> int:
 
     checkpoint = load(given.checkpoint)
     backend = cli.make_backend(given)
-    print(f"checkpoint  {given.checkpoint}, iteration {checkpoint.iteration:,}, seed {checkpoint.config.seed}")
+    config = checkpoint.config
+    trained = f"{config.model}, iteration {checkpoint.iteration:,}, seed {config.seed}"
+    print(f"checkpoint  {given.checkpoint}, {trained}")
     print(f"device      {backend.name}: {backend.description}", flush=True)
-    if checkpoint.config.data is not None:
-        print(f"note        trained on {checkpoint.config.data}, compared with the embedded MNIST", flush=True)
+    if config.data is not None:
+        print(f"note        trained on {config.data}, compared with the embedded MNIST", flush=True)
     evaluation = measure(backend, checkpoint, given.seed)
     print(f"classifier  {100 * evaluation.classifier['test_accuracy']:.2f} % of the test set\n")
     print(report.text(evaluation))
     facts = {
         "version": __version__,
+        "model": config.model,
         "device": backend.name,
         "iteration": checkpoint.iteration,
         "seed": given.seed,

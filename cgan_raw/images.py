@@ -5,18 +5,26 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from .config import SIDE
 from .files import write_atomically
+from .progress import bar
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _GAP = 6
 _CAPTION = 18
+_MANY_PIXELS = 4_000_000  # from here on, squeezing out the last tenth of a PNG takes seconds
+_MANY_IMAGES = 1_000
 _FILM_GREYS = 16
 _FILM_FRAMES = 80
 _FILM_MILLISECONDS, _FILM_LAST_MILLISECONDS = 120, 2500
+_WALK_MILLISECONDS = 80
 
 
 def to_uint8(values: np.ndarray) -> np.ndarray:
@@ -25,33 +33,36 @@ def to_uint8(values: np.ndarray) -> np.ndarray:
     return np.clip(pixels, 0, 255).astype(np.uint8).reshape(-1, SIDE, SIDE)
 
 
-def grid(images: np.ndarray, labels: Sequence[int], columns: int, scale: int = 3) -> Image.Image:
-    """Pictures (n, 28, 28) uint8 row by row in a grid, each with its label above it."""
+def grid(images: np.ndarray, labels: Sequence | None, columns: int, scale: int = 3) -> Image.Image:
+    """Pictures (n, 28, 28) uint8 row by row in a grid, each with its label above it, if they have labels."""
     rows = -(-len(images) // columns)
     side = SIDE * scale
-    cell_width, cell_height = side + _GAP, side + _GAP + _CAPTION
+    caption = 0 if labels is None else _CAPTION
+    cell_width, cell_height = side + _GAP, side + _GAP + caption
     sheet = Image.new("L", (columns * cell_width + _GAP, rows * cell_height + _GAP), 255)
     draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(size=14)
-    for i, (image, label) in enumerate(zip(images, labels, strict=True)):
+    for i, image in enumerate(bar(images, "arranging") if len(images) > _MANY_IMAGES else images):
         left, top = _GAP + i % columns * cell_width, _GAP + i // columns * cell_height
-        draw.text((left + side / 2, top + _CAPTION / 2), str(label), fill=0, font=font, anchor="mm")
+        if labels is not None:
+            draw.text((left + side / 2, top + caption / 2), str(labels[i]), fill=0, font=font, anchor="mm")
         large = Image.fromarray(image).resize((side, side), Image.Resampling.NEAREST)
-        sheet.paste(large, (left, top + _CAPTION))
+        sheet.paste(large, (left, top + caption))
     return sheet
 
 
 def save_png(path: Path, image: Image.Image) -> None:
     """Raises OSError."""
     content = io.BytesIO()
-    image.save(content, "PNG", optimize=True)
+    image.save(content, "PNG", optimize=image.width * image.height < _MANY_PIXELS)
     write_atomically(path, content.getvalue())
 
 
-def save_arrays(path: Path, images: np.ndarray, labels: Sequence[int]) -> None:
-    """An .npz of ``images`` (n, 28, 28) and ``labels`` (n,), both uint8.  Raises OSError."""
+def save_arrays(path: Path, images: np.ndarray, labels: Sequence[int] | None) -> None:
+    """An .npz of ``images`` (n, 28, 28) and ``labels`` (n,), if there are any, both uint8.  Raises OSError."""
     content = io.BytesIO()
-    np.savez_compressed(content, images=images, labels=np.array(labels, np.uint8))
+    named = {} if labels is None else {"labels": np.asarray(labels, np.uint8)}
+    np.savez_compressed(content, images=images, **named)
     write_atomically(path, content.getvalue())
 
 
@@ -63,10 +74,20 @@ def save_film(path: Path, frames: Sequence[tuple[str, Path]]) -> None:
     """
     chosen = np.unique(np.linspace(0, len(frames) - 1, min(len(frames), _FILM_FRAMES)).round().astype(int))
     pictures = [_film_frame(*frames[i]) for i in chosen]
-    durations = [_FILM_MILLISECONDS] * (len(pictures) - 1) + [_FILM_LAST_MILLISECONDS]
+    _save_gif(path, pictures, [_FILM_MILLISECONDS] * (len(pictures) - 1) + [_FILM_LAST_MILLISECONDS])
+
+
+def save_walk(path: Path, frames: Sequence[Image.Image]) -> None:
+    """A GIF that goes through pictures of one size and back again, for ever.  Raises OSError."""
+    pictures = [_few_greys(frame) for frame in frames]
+    pictures += pictures[-2:0:-1]
+    _save_gif(path, pictures, [_WALK_MILLISECONDS] * len(pictures))
+
+
+def _save_gif(path: Path, pictures: Sequence[Image.Image], milliseconds: Sequence[int]) -> None:
     content = io.BytesIO()
     pictures[0].save(
-        content, "GIF", save_all=True, append_images=pictures[1:], duration=durations, loop=0, optimize=True
+        content, "GIF", save_all=True, append_images=pictures[1:], duration=milliseconds, loop=0, optimize=True
     )
     write_atomically(path, content.getvalue())
 
@@ -79,8 +100,12 @@ def _film_frame(caption: str, path: Path) -> Image.Image:
     frame.paste(small, (0, _CAPTION))
     font = ImageFont.load_default(size=12)
     ImageDraw.Draw(frame).text((_GAP, _CAPTION / 2), caption, fill=0, font=font, anchor="lm")
+    return _few_greys(frame)
+
+
+def _few_greys(picture: Image.Image) -> Image.Image:
     step = 255 / (_FILM_GREYS - 1)
-    greys = frame.point([round(round(i / step) * step) for i in range(256)])
+    greys = picture.point([round(round(i / step) * step) for i in range(256)])
     return greys.quantize(_FILM_GREYS, dither=Image.Dither.NONE)
 
 
@@ -94,21 +119,27 @@ def save_loss_plot(path: Path, metrics: Sequence[dict]) -> None:
     iterations = [line["iteration"] for line in metrics]
     figure = Figure(figsize=(8, 5.5), layout="constrained")
     losses, accuracy = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
-    for name, label in (("d_loss", "discriminator"), ("g_loss", "generator")):
-        values = [line[name] for line in metrics]
-        (line,) = losses.plot(iterations, values, linewidth=0.6, alpha=0.35)
-        losses.plot(iterations, _smooth(values), color=line.get_color(), linewidth=1.6, label=label)
-    losses.set(ylabel="binary cross-entropy", title="Losses (thin: one iteration, thick: running mean)")
-    losses.legend()
+    draw_losses(losses, metrics)
     values = [100 * line["d_accuracy"] for line in metrics]
     (line,) = accuracy.plot(iterations, values, linewidth=0.6, alpha=0.35)
     accuracy.plot(iterations, _smooth(values), color=line.get_color(), linewidth=1.6)
     accuracy.set(ylabel="D's accuracy (%)", xlabel="iteration", ylim=(0, 102))
-    for axes in (losses, accuracy):
-        axes.grid(alpha=0.3)
+    accuracy.grid(alpha=0.3)
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=110)
     write_atomically(path, content.getvalue())
+
+
+def draw_losses(axes: Axes, metrics: Sequence[dict]) -> None:
+    """Both losses over the iterations, into a plot."""
+    iterations = [line["iteration"] for line in metrics]
+    for name, label in (("d_loss", "discriminator"), ("g_loss", "generator")):
+        values = [line[name] for line in metrics]
+        (line,) = axes.plot(iterations, values, linewidth=0.6, alpha=0.35)
+        axes.plot(iterations, _smooth(values), color=line.get_color(), linewidth=1.6, label=label)
+    axes.set(ylabel="binary cross-entropy", title="Losses (thin: one iteration, thick: running mean)")
+    axes.legend()
+    axes.grid(alpha=0.3)
 
 
 def _smooth(values: Sequence[float], width: int = 11) -> np.ndarray:

@@ -52,8 +52,8 @@ class Iteration:
         self.z = backend.zeros((rows, LATENT))
         self.noise = self.z.reshape(-1)
 
-        self.generator = Network(Parameters(backend, "generator"), rows)
-        self.discriminator = Network(Parameters(backend, "discriminator"), rows)
+        self.generator = Network(Parameters(backend, "generator", config.model), rows)
+        self.discriminator = Network(Parameters(backend, "discriminator", config.model), rows)
         self.discriminator.draw_dropout_from(self.iteration, self.seed)
         for network in (self.generator, self.discriminator):
             network.parameters.initialise(self.seed)
@@ -86,7 +86,10 @@ class Iteration:
         self.ops.losses_record(self.ring, self.losses, self.iteration)
 
     def _draw(self) -> None:
-        """A mini-batch (x, y), noise z, and the labels the generator is asked for."""
+        """A mini-batch (x, y), noise z, and the labels the generator is asked for.
+
+        A plain GAN has no layer that reads a label; all else is drawn alike.
+        """
         ops = self.ops
         ops.random_integers(self.indices, self.iteration, self.seed, INDICES_STREAM, len(self.images))
         ops.batch_gather(self.x, self.y, self.images, self.labels, self.indices)

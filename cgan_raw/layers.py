@@ -99,11 +99,16 @@ class Embedding(Layer):
 
 
 class Dense(Layer):
-    """y = x w + b, Glorot uniform weights (Glorot & Bengio 2010, equation 16) and zero biases."""
+    """y = x w + b, Glorot uniform weights (Glorot & Bengio 2010, equation 16) and zero biases.
 
-    def __init__(self, name: str, inputs: int, outputs: int, stream: int):
+    Parameters
+    ----------
+    first : it is a network's first layer, at whose input nobody asks for the gradient in training.
+    """
+
+    def __init__(self, name: str, inputs: int, outputs: int, stream: int, first: bool = False):
         super().__init__(name, inputs, outputs)
-        self.stream = stream
+        self.stream, self.first = stream, first
 
     def tensors(self):
         limit = (6 / (self.inputs + self.outputs)) ** 0.5
@@ -121,6 +126,8 @@ class Dense(Layer):
         if train:
             self.ops.dense_backward_weight(self.dweight, self.x, dy)
             self.ops.dense_backward_bias(self.dbias, dy)
+            if self.first:
+                return None
         self.ops.dense_backward_input(self.dx, dy, self.weight)
         return self.dx
 

@@ -1,4 +1,8 @@
-"""The two networks as lists of layers, and the flat buffers that hold their parameters."""
+"""The two networks as lists of layers, and the flat buffers that hold their parameters.
+
+``model`` says of which GAN a network is: those of the conditional one begin with the embedding of the label,
+those of the plain one are the same without it.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 
 from .backend import Backend
-from .config import CLASSES, DISCRIMINATOR_WIDTHS, GENERATOR_WIDTHS, LATENT, PIXELS
+from .config import CGAN, CLASSES, DISCRIMINATOR_WIDTHS, GENERATOR_WIDTHS, LATENT, PIXELS
 from .layers import (
     Array,
     BatchNorm,
@@ -29,23 +33,23 @@ _DISCRIMINATOR_STREAM = 69
 _PADDING = 32  # elements: each parameter starts on a boundary of 128 bytes, which wide loads want
 
 
-def generator_layers() -> list[Layer]:
-    """z (B, 100) and a label -> image (B, 784) in [-1, 1]."""
-    layers: list[Layer] = [Embedding("embedding", CLASSES, LATENT, _GENERATOR_STREAM)]
+def generator_layers(model: str = CGAN) -> list[Layer]:
+    """z (B, 100), and the label in a conditional GAN -> image (B, 784) in [-1, 1]."""
+    layers = _embedding(model, LATENT, _GENERATOR_STREAM)
     widths = (LATENT, *GENERATOR_WIDTHS, PIXELS)
     for i, (inputs, outputs) in enumerate(pairwise(widths)):
-        layers.append(Dense(f"dense{i}", inputs, outputs, _GENERATOR_STREAM + 1 + i))
+        layers.append(Dense(f"dense{i}", inputs, outputs, _GENERATOR_STREAM + 1 + i, first=not layers))
         if i < len(GENERATOR_WIDTHS):
             layers += [LeakyReLU(f"leaky_relu{i}", outputs), BatchNorm(f"batchnorm{i}", outputs)]
     return [*layers, Tanh("tanh", PIXELS)]
 
 
-def discriminator_layers() -> list[Layer]:
-    """Image (B, 784) and a label -> logit (B, 1) of the image being real."""
-    layers: list[Layer] = [Embedding("embedding", CLASSES, PIXELS, _DISCRIMINATOR_STREAM)]
+def discriminator_layers(model: str = CGAN) -> list[Layer]:
+    """Image (B, 784), and the label in a conditional GAN -> logit (B, 1) of the image being real."""
+    layers = _embedding(model, PIXELS, _DISCRIMINATOR_STREAM)
     widths = (PIXELS, *DISCRIMINATOR_WIDTHS, 1)
     for i, (inputs, outputs) in enumerate(pairwise(widths)):
-        layers.append(Dense(f"dense{i}", inputs, outputs, _DISCRIMINATOR_STREAM + 1 + i))
+        layers.append(Dense(f"dense{i}", inputs, outputs, _DISCRIMINATOR_STREAM + 1 + i, first=not layers))
         if i < len(DISCRIMINATOR_WIDTHS):
             layers.append(LeakyReLU(f"leaky_relu{i}", outputs))
             if i >= 1:
@@ -53,12 +57,18 @@ def discriminator_layers() -> list[Layer]:
     return layers
 
 
+def _embedding(model: str, width: int, stream: int) -> list[Layer]:
+    """What comes before the dense layers."""
+    return [Embedding("embedding", CLASSES, width, stream)] if model == CGAN else []
+
+
 LAYERS = {"generator": generator_layers, "discriminator": discriminator_layers}
 
 
-def tensors(network: str) -> dict[str, Tensor]:
+def tensors(network: str, model: str = CGAN) -> dict[str, Tensor]:
     """Every tensor of ``"generator"`` or ``"discriminator"`` by name, e.g. ``dense0.weight``."""
-    return {f"{layer.name}.{local}": t for layer in LAYERS[network]() for local, t in layer.tensors().items()}
+    layers = LAYERS[network](model)
+    return {f"{layer.name}.{local}": t for layer in layers for local, t in layer.tensors().items()}
 
 
 class Parameters:
@@ -69,8 +79,9 @@ class Parameters:
     views of them by tensor name; ``values`` has the moving statistics too.
     """
 
-    def __init__(self, backend: Backend, network: str):
-        self.backend, self.network, self.tensors = backend, network, tensors(network)
+    def __init__(self, backend: Backend, network: str, model: str = CGAN):
+        self.backend, self.network, self.model = backend, network, model
+        self.tensors = tensors(network, model)
         trained = {name: tensor for name, tensor in self.tensors.items() if tensor.trained}
         offsets = _offsets(trained)
         size = offsets.pop(None)
@@ -113,7 +124,7 @@ class Network:
 
     def __init__(self, parameters: Parameters, rows: int):
         self.parameters = parameters
-        self.layers = LAYERS[parameters.network]()
+        self.layers = LAYERS[parameters.network](parameters.model)
         for layer in self.layers:
             layer.bind(parameters.backend, rows, parameters.values, parameters.gradients)
 
@@ -136,22 +147,22 @@ class Network:
         return dy
 
 
-def checkpoint_shapes() -> dict[str, tuple[int, ...]]:
+def checkpoint_shapes(model: str = CGAN) -> dict[str, tuple[int, ...]]:
     """The name and shape of every tensor in a checkpoint."""
     shapes = {}
     for network in LAYERS:
-        for name, tensor in tensors(network).items():
+        for name, tensor in tensors(network, model).items():
             shapes[f"{network}.{name}"] = tensor.shape
             if tensor.trained:
                 shapes |= {f"adam.{moment}.{network}.{name}": tensor.shape for moment in "mv"}
     return shapes
 
 
-def summary(network: str) -> str:
+def summary(network: str, model: str = CGAN) -> str:
     """A table of a network's layers: output shape and parameters; the last line has the sums."""
     lines = [f"{network}", f"  {'layer':<14}{'output':>12}{'parameters':>14}"]
     total = trained = 0
-    for layer in LAYERS[network]():
+    for layer in LAYERS[network](model):
         sizes = [(math.prod(t.shape), t.trained) for t in layer.tensors().values()]
         count = sum(size for size, _ in sizes)
         total += count

@@ -1,14 +1,27 @@
-"""What a person sees while training runs: a bar on a terminal, plain lines elsewhere, nothing if quiet."""
+"""What a person sees while something runs: a bar on a terminal; of training, plain lines elsewhere."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 
 from tqdm import tqdm
 
 
+def bar(steps: Iterable, what: str) -> Iterable:
+    """The same steps; while they are walked on a terminal, how far that is.  The bar is gone at the end."""
+    layout = "{desc} {n_fmt}/{total_fmt} |{bar}| {remaining} left"
+    hidden = not sys.stdout.isatty()
+    return tqdm(
+        steps, what, leave=False, file=sys.stdout, bar_format=layout, dynamic_ncols=True, disable=hidden
+    )
+
+
 class Progress:
-    """Shows how far training has come.  A context manager, so that the bar is closed whatever happens."""
+    """Shows how far training has come; nothing if quiet.
+
+    A context manager, so that the bar is closed whatever happens.
+    """
 
     def __init__(self, done: int, total: int, batch_size: int, quiet: bool):
         self.total, self.batch_size, self.quiet = total, batch_size, quiet

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -109,7 +110,7 @@ def reopen(folder: Path, given: dict, may_change: set[str]) -> Run:
             raise InputError(f"--{name.replace('_', '-')} {given[name]}: the run in {folder} has {stated}")
     config = dataclasses.replace(start.config, **given)
     run = Run(folder, config, start)
-    run.metrics = _read_metrics(run.metrics_path, start.iteration)
+    run.metrics = read_metrics(run.metrics_path, start.iteration)
     return run
 
 
@@ -122,7 +123,7 @@ def _usable(folder: Path) -> Iterator[None]:
         raise InputError(f"{folder}: cannot be used as a run folder: {error.strerror}") from None
 
 
-def _read_metrics(path: Path, iteration: int) -> list[dict]:
+def read_metrics(path: Path, iteration: float = math.inf) -> list[dict]:
     """The lines up to an iteration; one that was cut short or damaged is dropped."""
     metrics = []
     content = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""

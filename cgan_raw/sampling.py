@@ -2,55 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from .backend import Backend
 from .checkpoint import Checkpoint
 from .config import LATENT
 from .images import to_uint8
-from .layers import Array, Mode
+from .layers import Mode
 from .models import Network, Parameters
+from .progress import bar
 
 SAMPLES_STREAM = 128
+_ROWS = 1_000  # images at a time, so that few buffers draw many
 
 
 def load_generator(backend: Backend, checkpoint: Checkpoint) -> Parameters:
     """The generator's parameters from a checkpoint."""
-    parameters = Parameters(backend, "generator")
+    parameters = Parameters(backend, "generator", checkpoint.config.model)
     for name, array in parameters.values.items():
         backend.write(array, checkpoint.tensors[f"generator.{name}"])
     return parameters
 
 
-class Sampler:
-    """Draws one fixed set of images: row i is made from label i and from row i of the noise of a seed.
+def noise(backend: Backend, count: int, seed: int) -> np.ndarray:
+    """(count, 100) on the host: that of sample grids, whose first rows do not depend on ``count``."""
+    z = backend.zeros((count, LATENT))
+    before_training = backend.zeros((1,), "int64")
+    backend.ops.random_normal(z.reshape(-1), before_training, np.uint64(seed), SAMPLES_STREAM)
+    return backend.download(z)
 
-    The noise is drawn once, in iteration 0, so two calls of :meth:`images` differ by the generator alone.
+
+class Sampler:
+    """Draws one fixed set of images: row i is made from row i of the noise and from label i.
+
+    Two calls of :meth:`images` differ by the generator alone.
 
     Parameters
     ----------
-    rows : images made at a time, where all at once would take too much memory; it divides their number.
+    z : (n, 100), on the host.
+    labels : (n,) rows of the generator's embedding; None for a plain GAN, which has none.
     """
 
-    def __init__(self, parameters: Parameters, labels: Sequence[int], seed: int, rows: int | None = None):
-        self.backend, self.labels = parameters.backend, tuple(labels)
-        count = len(self.labels)
-        rows = count if rows is None else rows
-        self.generator = Network(parameters, rows)
-        device_labels = self.backend.zeros((count,), "int32")
-        self.backend.write(device_labels, np.array(self.labels))
-        z = self.backend.zeros((count, LATENT))
-        before_training = self.backend.zeros((1,), "int64")
-        self.backend.ops.random_normal(z.reshape(-1), before_training, np.uint64(seed), SAMPLES_STREAM)
-        parts = [slice(start, start + rows) for start in range(0, count, rows)]
-        self.parts = [(z[part], Mode(device_labels[part], training=False)) for part in parts]
+    def __init__(self, parameters: Parameters, z: np.ndarray, labels: np.ndarray | None):
+        self.backend, self.z = parameters.backend, z
+        self.labels = np.zeros(len(z), np.int32) if labels is None else labels
+        self.rows = min(len(z), _ROWS)
+        self.generator = Network(parameters, self.rows)
+        self.part_of_z = self.backend.zeros((self.rows, LATENT))
+        self.part_of_labels = self.backend.zeros((self.rows,), "int32")
 
     def images(self) -> np.ndarray:
         """(n, 28, 28) uint8, by the moving statistics."""
-        return np.concatenate([self.draw(*part) for part in self.parts])
+        starts = range(0, len(self.z), self.rows)
+        parts = bar(starts, "drawing") if len(starts) > 1 else starts
+        return np.concatenate([to_uint8(self._outputs(start)) for start in parts])
 
-    def draw(self, z: Array, mode: Mode) -> np.ndarray:
-        """The images of one of ``parts``."""
-        return to_uint8(self.backend.download(self.generator.forward(z, mode)))
+    def _outputs(self, start: int) -> np.ndarray:
+        """(up to ``rows``, 784) in [-1, 1], from row ``start`` on; what is left of the buffers is drawn too."""
+        part = slice(start, start + self.rows)
+        count = len(self.z[part])
+        self.backend.write(self.part_of_z[:count], self.z[part])
+        self.backend.write(self.part_of_labels[:count], self.labels[part])
+        mode = Mode(self.part_of_labels, training=False)
+        return self.backend.download(self.generator.forward(self.part_of_z, mode))[:count]

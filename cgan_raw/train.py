@@ -1,4 +1,4 @@
-"""Train the conditional GAN: ``python -m cgan_raw.train``."""
+"""Train a conditional GAN, or a plain one: ``python -m cgan_raw.train``."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from dataclasses import fields
 from pathlib import Path
 
 from . import cli
-from .config import TrainConfig
+from .config import MODELS, TrainConfig
 
 #: Settings that a resumed run may change: none of them has a say in what the next iteration computes.
 _MAY_CHANGE = {"iterations", "data", "log_every", "sample_every", "checkpoint_every"}
 
 _HELP = {
+    "model": "what to train: a conditional GAN, or a plain one, which cannot be asked for a digit",
     "iterations": "training iterations in all",
     "batch_size": "images in a mini-batch",
     "seed": "the run's seed, 0 to 2^64 - 1; a run is a function of it",
@@ -31,7 +32,13 @@ def _absolute(folder: str) -> str:
     return str(Path(folder).resolve())
 
 
-_TYPES = {"learning_rate": float, "beta1": float, "data": _absolute}
+#: How argparse reads the settings that are no whole numbers.
+_VALUES = {
+    "model": {"choices": MODELS},
+    "learning_rate": {"type": float, "metavar": "X"},
+    "beta1": {"type": float, "metavar": "X"},
+    "data": {"type": _absolute, "metavar": "DIR"},
+}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -42,8 +49,7 @@ def parser() -> argparse.ArgumentParser:
         shown = "" if field.default is None else f" (default: {field.default})"
         result.add_argument(
             f"--{field.name.replace('_', '-')}",
-            type=_TYPES.get(field.name, int),
-            metavar="DIR" if field.name == "data" else "N" if field.name not in _TYPES else "X",
+            **_VALUES.get(field.name, {"type": int, "metavar": "N"}),
             default=argparse.SUPPRESS,
             help=_HELP[field.name] + shown,
         )

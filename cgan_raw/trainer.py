@@ -9,7 +9,7 @@ import numpy as np
 
 from .backend import Backend
 from .checkpoint import Checkpoint, save
-from .config import CLASSES
+from .config import CGAN, CLASSES
 from .data import Dataset, load_training
 from .errors import TrainingError, explain
 from .images import grid, save_film, save_loss_plot, save_png
@@ -17,7 +17,7 @@ from .iteration import Iteration
 from .models import summary
 from .progress import Progress
 from .runs import Run
-from .sampling import Sampler
+from .sampling import Sampler, noise
 
 #: Iterations whose losses stay on the device; they are read at least this often.
 _HISTORY = 1_000
@@ -80,7 +80,8 @@ class Trainer:
         self.run, self.progress, self.config = run, progress, run.config
         self.iteration = Iteration(backend, run.config, dataset, _HISTORY)
         self.run_some = backend.repeat(self.iteration.run)
-        self.sampler = Sampler(self.iteration.generator.parameters, range(CLASSES), run.config.seed)
+        z = noise(backend, CLASSES, run.config.seed)
+        self.sampler = Sampler(self.iteration.generator.parameters, z, np.arange(CLASSES))
         self.done = self.checked = 0
         if run.start is not None:
             self.iteration.restore(run.start.tensors, run.start.iteration)
@@ -159,7 +160,9 @@ class Trainer:
         self.progress.report(line)
 
     def _grid(self):
-        return grid(self.sampler.images(), self.sampler.labels, _GRID_COLUMNS)
+        """Digits 0 to 9; of a plain GAN, ten images of whatever it draws."""
+        captions = range(CLASSES) if self.config.model == CGAN else None
+        return grid(self.sampler.images(), captions, _GRID_COLUMNS)
 
     def _save(self) -> None:
         state = self.iteration.state()
@@ -179,7 +182,9 @@ class Trainer:
 
 
 def _say_what_starts(progress: Progress, run: Run, backend: Backend, dataset: Dataset) -> None:
-    progress.say(f"{summary('generator')}\n\n{summary('discriminator')}\n")
+    model = run.config.model
+    progress.say(f"{summary('generator', model)}\n\n{summary('discriminator', model)}\n")
+    progress.say(f"model       {model}")
     progress.say(f"data        {len(dataset):,} images, {run.config.data or 'embedded MNIST'}")
     progress.say(f"device      {backend.name}: {backend.description}")
     progress.say(f"seed        {run.config.seed}")

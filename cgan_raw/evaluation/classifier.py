@@ -18,7 +18,7 @@ from ..config import CLASSES, PIXELS
 from ..errors import InputError
 from ..files import write_atomically
 from ..layers import Array, Dense, Layer, LeakyReLU, Mode, Tensor
-from .bar import bar
+from ..progress import bar
 
 SHIPPED = Path(__file__).with_name("classifier.safetensors")
 

@@ -8,12 +8,12 @@ import numpy as np
 
 from ..backend import Backend
 from ..checkpoint import Checkpoint
-from ..config import CLASSES, PIXELS
+from ..config import CGAN, CLASSES, PIXELS
 from ..data import Dataset, load_test, load_training
-from ..sampling import Sampler, load_generator
+from ..sampling import Sampler, load_generator, noise
 from . import classifier, metrics
-from .bar import bar
 from .classifier import Classifier
+from .coverage import Coverage
 from .parzen import Parzen, parzen
 
 PER_DIGIT = 1_000  # samples; Mirza & Osindero 2014, arXiv:1411.1784, table 1
@@ -52,10 +52,13 @@ class Figures:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Figures of a generator's samples and of real images; ``classifier`` is what is known of the judge."""
+    """Figures of a generator's samples and of real images; both without labels if the samples have none.
 
-    generated: Figures
-    real: Figures
+    ``classifier`` is what is known of the judge.
+    """
+
+    generated: Figures | Coverage
+    real: Figures | Coverage
     classifier: dict
 
 
@@ -66,6 +69,7 @@ class Judge:
         self.classifier = Classifier(backend, _ROWS, weights)
         features, _ = self.classifier.judge(training.images, "judging training images")
         self.moments = metrics.moments(features, training.labels)
+        self.pooled_moments = metrics.pooled_moments(features)
         self.spreads = metrics.spreads(features, training.labels, most=PER_DIGIT)
 
     def figures(self, dataset: Dataset, likelihood: Parzen) -> Figures:
@@ -75,6 +79,17 @@ class Judge:
             cross_entropy=metrics.conditional_cross_entropy(logits, dataset.labels),
             frechet=metrics.frechet_distance(metrics.moments(features, dataset.labels), self.moments),
             diversity=metrics.spreads(features, dataset.labels, most=PER_DIGIT) / self.spreads,
+            parzen=likelihood,
+        )
+
+    def coverage(self, images: np.ndarray, likelihood: Parzen) -> Coverage:
+        """The same without labels: the classifier's take their place where some are needed."""
+        features, logits = self.classifier.judge(images, "judging")
+        digits = np.argmax(logits, axis=1)
+        return Coverage(
+            histogram=metrics.histogram(logits),
+            frechet=metrics.frechet_distance(metrics.pooled_moments(features), self.pooled_moments),
+            diversity=metrics.spreads(features, digits, most=PER_DIGIT) / self.spreads,
             parzen=likelihood,
         )
 
@@ -96,16 +111,22 @@ def measure(backend: Backend, checkpoint: Checkpoint, seed: int) -> Evaluation:
     def likelihood(images: np.ndarray, what: str) -> Parzen:
         return parzen(images, training.images[_ASIDE], test.images, what)
 
+    def look(dataset: Dataset, of: Parzen) -> Figures | Coverage:
+        conditional = checkpoint.config.model == CGAN
+        return judge.figures(dataset, of) if conditional else judge.coverage(dataset.images, of)
+
     return Evaluation(
-        generated=judge.figures(samples, likelihood(samples.images, "samples")),
-        real=judge.figures(test, likelihood(training.images[: len(samples)], "training images")),
+        generated=look(samples, likelihood(samples.images, "samples")),
+        real=look(test, likelihood(training.images[: len(samples)], "training images")),
         classifier=facts,
     )
 
 
 def draw(backend: Backend, checkpoint: Checkpoint, seed: int, per_digit: int) -> Dataset:
-    """What ``python -m cgan_raw.sample`` draws with this seed and count: every digit, in order."""
+    """What ``python -m cgan_raw.sample`` draws with this seed and count: every digit, in order.
+
+    A plain GAN draws as many images in all, and does not look at the labels.
+    """
     labels = np.repeat(np.arange(CLASSES, dtype=np.uint8), per_digit)
-    sampler = Sampler(load_generator(backend, checkpoint), labels.tolist(), seed, rows=per_digit)
-    images = [sampler.draw(*part) for part in bar(sampler.parts, "drawing samples")]
-    return Dataset(np.concatenate(images).reshape(-1, PIXELS), labels)
+    sampler = Sampler(load_generator(backend, checkpoint), noise(backend, len(labels), seed), labels)
+    return Dataset(sampler.images().reshape(-1, PIXELS), labels)

@@ -2,7 +2,7 @@
 distributed as real ones are?
 
 ``features`` (n, 256) and ``logits`` (n, 10) are what the classifier makes of n images, ``labels`` (n,) the
-digits asked for, all ten of which occur.  Everything is summed in float64.
+digits asked for, all ten of which occur unless it says otherwise.  Everything is summed in float64.
 """
 
 from __future__ import annotations
@@ -63,6 +63,23 @@ def moments(features: np.ndarray, labels: np.ndarray) -> Moments:
     return Moments(means.mean(axis=0), within + between)
 
 
+def pooled_moments(features: np.ndarray) -> Moments:
+    """Mean and covariance of features whose labels nobody knows."""
+    f = features.astype(np.float64)
+    return Moments(f.mean(axis=0), np.cov(f, rowvar=False))
+
+
+def histogram(logits: np.ndarray) -> np.ndarray:
+    """(10,) int64: how many images are taken for each digit."""
+    return np.bincount(np.argmax(logits, axis=1), minlength=CLASSES)
+
+
+def entropy(counts: np.ndarray) -> float:
+    """-sum p ln p of the shares p, in nats: ln 10 = 2.303 if all digits come as often, 0 if one does."""
+    shares = counts[counts > 0] / counts.sum()
+    return float(-np.sum(shares * np.log(shares)))
+
+
 def frechet_distance(one: Moments, other: Moments) -> float:
     """|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)), the squared Wasserstein-2 distance of two Gaussians.
 
@@ -95,5 +112,6 @@ def spread(features: np.ndarray) -> float:
 
 
 def spreads(features: np.ndarray, labels: np.ndarray, most: int) -> np.ndarray:
-    """(10,) the spread of each digit's images, of its first ``most`` ones."""
-    return np.array([spread(features[labels == c][:most]) for c in range(CLASSES)])
+    """(10,) the spread of each digit's images, of its first ``most`` ones; NaN where there are not two."""
+    of_each = [features[labels == c][:most] for c in range(CLASSES)]
+    return np.array([spread(f) if len(f) > 1 else np.nan for f in of_each])

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .bar import bar
+from ..progress import bar
 
 SIGMAS = np.logspace(-1, 0, 10)
 _ROWS = 250  # points at a time: 20 MB of distances to 10,000 samples

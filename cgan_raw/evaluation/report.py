@@ -1,4 +1,4 @@
-"""An evaluation as text, as JSON, and the confusion of digits as a picture."""
+"""An evaluation as text, as JSON, and as a picture: how digits are confused, or how often each comes."""
 
 from __future__ import annotations
 
@@ -6,72 +6,105 @@ import io
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..config import CLASSES
 from ..files import write_atomically
+from .coverage import Coverage
 from .measure import PER_DIGIT, Evaluation, Figures
 from .metrics import accuracy, accuracy_per_digit
 
-_FILE_NAME, _PICTURE_NAME = "evaluation.json", "confusion.png"
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FILE_NAME = "evaluation.json"
 
 _PAPER = "132 ± 1.8 in the CGAN paper"  # Mirza & Osindero 2014, arXiv:1411.1784, table 1
 
-_NOTES = f"""\
-generated   {PER_DIGIT:,} samples a digit
+_NOTES = """\
 real        the test images; for the Parzen window, as many training images as there are samples
 Fréchet     distance from the training images in the classifier's features; their units are its own
 diversity   mean distance between two images of a digit in those features, in that of training images
 Parzen      for comparison with papers alone: in so many dimensions it says little about the images or the
             model (Theis et al. 2016, arXiv:1511.01844)"""
 
+_NOTES_IF_ASKED = f"generated   {PER_DIGIT:,} samples a digit"
+_NOTES_IF_NOT = f"""\
+generated   {CLASSES * PER_DIGIT:,} samples of a GAN that is asked for no digit: conditional accuracy and
+            cross-entropy are left out; a digit is what the classifier takes an image for
+entropy     of the shares of the digits: 2.303 nats if all come as often, 0 if one does"""
+
 
 def text(evaluation: Evaluation) -> str:
-    """All figures, generated beside real; accuracy and diversity for each digit too."""
+    """All figures, generated beside real, and some of them for each digit."""
 
-    def row(name: str, show: Callable[[Figures], str]) -> str:
+    def row(name: str, show: Callable[[Figures | Coverage], str]) -> str:
         return f"{name:<34}{show(evaluation.generated):>14}{show(evaluation.real):>14}"
 
-    def digits(name: str, values: Callable[[Figures], np.ndarray], decimals: int) -> list[str]:
+    def digits(name: str, values: Callable[[Figures | Coverage], np.ndarray], decimals: int) -> list[str]:
         return [
             f"{f'{name}, {kind}':<34}" + "".join(f"{value:>7.{decimals}f}" for value in values(figures))
             for kind, figures in (("generated", evaluation.generated), ("real", evaluation.real))
         ]
 
+    if isinstance(evaluation.generated, Figures):
+        rows = [
+            row("conditional accuracy (%)", lambda f: f"{100 * accuracy(f.confusion):.2f}"),
+            row("conditional cross-entropy (nats)", lambda f: f"{f.cross_entropy:.4f}"),
+        ]
+        of_digits = digits("accuracy (%)", lambda f: 100 * accuracy_per_digit(f.confusion), 1)
+        notes = _NOTES_IF_ASKED
+    else:
+        rows = [row("entropy of the digits (nats)", lambda f: f"{f.entropy:.4f}")]
+        of_digits = digits("images (%)", _percent, 1)
+        notes = _NOTES_IF_NOT
     return "\n".join(
         [
             f"{'':<34}{'generated':>14}{'real':>14}",
-            row("conditional accuracy (%)", lambda f: f"{100 * accuracy(f.confusion):.2f}"),
-            row("conditional cross-entropy (nats)", lambda f: f"{f.cross_entropy:.4f}"),
+            *rows,
             row("Fréchet distance", lambda f: f"{f.frechet:.2f}"),
-            row("diversity", lambda f: f"{f.diversity.mean():.3f}"),
+            row("diversity", lambda f: f"{np.nanmean(f.diversity):.3f}"),
             row("Parzen log-likelihood (nats)", _likelihood) + f"   {_PAPER}",
             "",
             f"{'digit':<34}" + "".join(f"{digit:>7}" for digit in range(CLASSES)),
-            *digits("accuracy (%)", lambda f: 100 * accuracy_per_digit(f.confusion), 1),
+            *of_digits,
             *digits("diversity", lambda f: f.diversity, 2),
             "",
+            notes,
             _NOTES,
         ]
     )
 
 
 def save(folder: Path, evaluation: Evaluation, facts: dict) -> list[Path]:
-    """Write evaluation.json, which begins with ``facts``, and confusion.png; the files.  Raises OSError."""
-    content = facts | {
-        "samples_per_digit": PER_DIGIT,
+    """Write evaluation.json, which begins with ``facts``, and confusion.png, or of a plain GAN digits.png; the
+    files.  Raises OSError."""
+    if isinstance(evaluation.generated, Figures):
+        count, name, picture = {"samples_per_digit": PER_DIGIT}, "confusion.png", _confusion_picture
+    else:
+        in_all = int(evaluation.generated.histogram.sum())
+        count, name, picture = {"samples": in_all}, "digits.png", _digits_picture
+    content = {
+        **facts,
+        **count,
         "classifier": evaluation.classifier,
         "generated": evaluation.generated.asdict(),
         "real": evaluation.real.asdict(),
     }
-    paths = [folder / _FILE_NAME, folder / _PICTURE_NAME]
+    paths = [folder / FILE_NAME, folder / name]
     write_atomically(paths[0], (json.dumps(content, indent=2) + "\n").encode())
-    write_atomically(paths[1], _confusion_picture(evaluation))
+    write_atomically(paths[1], picture(evaluation))
     return paths
 
 
-def _likelihood(f: Figures) -> str:
+def _percent(f: Coverage) -> np.ndarray:
+    """(10,) the share of each digit."""
+    return 100 * f.histogram / f.histogram.sum()
+
+
+def _likelihood(f: Figures | Coverage) -> str:
     return f"{f.parzen.log_likelihood:.1f} ± {f.parzen.standard_error:.1f}"
 
 
@@ -90,6 +123,26 @@ def _confusion_picture(evaluation: Evaluation) -> bytes:
                 axes.text(column, row, f"{value:.1f}", ha="center", va="center", fontsize=8, color=colour)
         axes.set(title=f"{kind}: {100 * accuracy(figures.confusion):.2f} % of all", xlabel="taken for (%)")
         axes.set(xticks=range(CLASSES), yticks=range(CLASSES), ylabel="asked for")
+    return _png(figure)
+
+
+def _digits_picture(evaluation: Evaluation) -> bytes:
+    """A PNG of how often each digit comes, generated beside real."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 4.2), layout="constrained")
+    axes = figure.subplots()
+    sides = ((-0.2, "generated", evaluation.generated), (0.2, "real", evaluation.real))
+    for shift, kind, figures in sides:
+        axes.bar(np.arange(CLASSES) + shift, _percent(figures), 0.4, label=kind)
+    axes.set(title="What the classifier takes images for", xlabel="digit", ylabel="images (%)")
+    axes.set(xticks=range(CLASSES))
+    axes.grid(axis="y", alpha=0.3)
+    axes.legend()
+    return _png(figure)
+
+
+def _png(figure: Figure) -> bytes:
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=110)
     return content.getvalue()

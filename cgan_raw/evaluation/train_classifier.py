@@ -38,15 +38,13 @@ def main(arguments: list[str] | None = None) -> int:
 def _train(given: argparse.Namespace) -> int:
     if given.iterations < 1:
         raise InputError(f"--iterations must be at least 1, not {given.iterations}")
-    if not 0 <= given.seed < 2**64:
-        raise InputError(f"--seed must be from 0 to 2^64 - 1, not {given.seed}")
+    cli.check_seed(given.seed)
     if given.out.suffix != ".safetensors":
         raise InputError(f"--out must end in .safetensors, not {given.out}")
-    if not given.out.parent.is_dir():
-        raise InputError(f"{given.out}: no such folder")
+    cli.check_places(given.out)
 
     from ..data import load_test, load_training
-    from .bar import bar
+    from ..progress import bar
     from .classifier import Classifier, save
     from .metrics import accuracy, confusion
     from .training import Training

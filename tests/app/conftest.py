@@ -29,3 +29,13 @@ def finished(small, tmp_path_factory):
     result = call(train.main, *small, "--iterations", 60, *every, "--seed", 7, "--out", folder)
     assert result.code == 0, result
     return folder, result
+
+
+@pytest.fixture(scope="session")
+def finished_gan(small, tmp_path_factory):
+    """A run of a plain GAN that has ended after 30 iterations: its folder."""
+    folder = tmp_path_factory.mktemp("runs") / "gan"
+    flags = ("--model", "gan", "--iterations", 30, "--log-every", 5, "--sample-every", 15, "--seed", 7)
+    result = call(train.main, *small, *flags, "--out", folder)
+    assert (result.code, result.err) == (0, "")
+    return folder

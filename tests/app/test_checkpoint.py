@@ -298,6 +298,8 @@ BAD_METADATA = {
     "config a list": {"config": "[]"},
     "config with an unknown setting": {"config": '{"colour": 1}'},
     "config out of range": {"config": '{"batch_size": 0}'},
+    "config of another model": {"config": '{"model": "vae"}'},
+    "config of a plain GAN": {"config": '{"model": "gan"}'},
     "config with text for a number": {"config": '{"batch_size": "4"}'},
     "no digest": {"sha256": None},
     "another digest": {"sha256": "0" * 64},

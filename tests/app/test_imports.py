@@ -10,7 +10,7 @@ from cgan_raw.kernels import registry
 from commands import ROOT, outcome, start
 
 import cgan_raw
-from cgan_raw import sample, train
+from cgan_raw import compare, export, sample, train
 
 PACKAGE, KERNELS = Path(cgan_raw.__file__).parent, Path(registry.__file__).parent
 FRAMEWORKS = {"torch", "jax", "jaxlib", "tensorflow", "keras", "flax", "mxnet", "paddle", "theano", "chainer"}
@@ -128,12 +128,12 @@ HELP = """
 import contextlib, importlib, json, sys
 with contextlib.suppress(SystemExit):
     importlib.import_module(sys.argv[1]).main(["--help"])
-slow = {"numba", "llvmlite", "matplotlib", "numpy", "PIL", "tqdm", "safetensors", "cgan_raw.kernels"}
+slow = {"numba", "llvmlite", "matplotlib", "numpy", "PIL", "tqdm", "safetensors", "onnx", "cgan_raw.kernels"}
 print(json.dumps(sorted(slow & sys.modules.keys())))
 """
 
 
-@pytest.mark.parametrize("command", ["cgan_raw.train", "cgan_raw.sample"])
+@pytest.mark.parametrize("command", [f"cgan_raw.{name}" for name in ("train", "sample", "compare", "export")])
 def test_help_imports_nothing_slow(command, tmp_path):
     result = outcome(start("-c", HELP, command, cwd=tmp_path))
     assert (result.code, result.err) == (0, "")
@@ -141,12 +141,12 @@ def test_help_imports_nothing_slow(command, tmp_path):
     assert json.loads(result.out.splitlines()[-1]) == []
 
 
-@pytest.mark.parametrize("command", [train, sample])
+@pytest.mark.parametrize("command", [train, sample, compare, export])
 def test_every_flag_with_a_value_says_its_default(command):
     """But for those that are off unless given."""
-    off = {"--resume", "--npz"}
+    off = {"--resume", "--morph", "--gif", "--npz"}
     flags = [action for action in command.parser()._actions if action.option_strings and action.nargs != 0]
-    assert len(flags) >= 6
+    assert flags
     for action in flags:
         said = "(default: " in action.help
         assert said == (action.option_strings[-1] not in off), action.option_strings

@@ -7,7 +7,7 @@ import pytest
 
 from cgan_raw.backends import make_backend
 from cgan_raw.data import Dataset, load_test, load_training
-from cgan_raw.evaluation import classifier
+from cgan_raw.evaluation import classifier, measure
 from cgan_raw.evaluation.measure import Judge
 
 # How commands are run is that of their other tests.
@@ -38,3 +38,15 @@ def weights():
 def judge(cpu, weights, training):
     """Compares with the first 20,000 training images, which is enough and quicker."""
     return Judge(cpu, weights, Dataset(training.images[:20_000], training.labels[:20_000]))
+
+
+@pytest.fixture(scope="module")
+def few(training, test_set):
+    """The command, quick: few samples, and few real images."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(measure, "PER_DIGIT", 12)
+        patch.setattr(measure, "_ASIDE", slice(2_000, 2_050))
+        for name, dataset, count in (("load_training", training, 2_050), ("load_test", test_set, 500)):
+            part = Dataset(dataset.images[:count], dataset.labels[:count])
+            patch.setattr(measure, name, lambda part=part: part)
+        yield

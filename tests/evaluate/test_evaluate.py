@@ -17,12 +17,9 @@ from PIL import Image
 
 from cgan_raw import evaluate, sample, train
 from cgan_raw.checkpoint import load
-from cgan_raw.data import Dataset
 from cgan_raw.evaluation import classifier, measure, report
-from cgan_raw.evaluation.bar import bar
 from cgan_raw.evaluation.parzen import Parzen
-
-PER_DIGIT = 12
+from cgan_raw.progress import bar
 
 
 @pytest.fixture(scope="session")
@@ -32,18 +29,6 @@ def checkpoint(tmp_path_factory):
     flags = ("--device", "cpu", "--iterations", 1, "--batch-size", 4, "--quiet")
     assert call(train.main, *flags, "--out", folder).code == 0
     return folder / "checkpoint.safetensors"
-
-
-@pytest.fixture(scope="module")
-def few(training, test_set):
-    """The command, quick: few samples, and few real images."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(measure, "PER_DIGIT", PER_DIGIT)
-        patch.setattr(measure, "_ASIDE", slice(2_000, 2_050))
-        for name, dataset, count in (("load_training", training, 2_050), ("load_test", test_set, 500)):
-            part = Dataset(dataset.images[:count], dataset.labels[:count])
-            patch.setattr(measure, name, lambda part=part: part)
-        yield
 
 
 def run(checkpoint, folder, *flags):
@@ -73,7 +58,7 @@ def test_json_has_every_figure_of_both(evaluated):
     _, content = evaluated
     assert (content["iteration"], content["seed"], content["device"]) == (1, 0, "cpu")
     assert content["classifier"] == classifier.load(classifier.SHIPPED)[1]
-    for kind, count in (("generated", 10 * PER_DIGIT), ("real", 500)):
+    for kind, count in (("generated", 10 * measure.PER_DIGIT), ("real", 500)):
         figures = content[kind]
         table = np.array(figures["confusion"])
         assert (table.shape, table.sum()) == ((10, 10), count)

@@ -217,3 +217,49 @@ def test_spreads_are_those_of_each_digits_first_images(rng):
     features, labels = rng.standard_normal((200, 5)), rng.permutation(np.arange(200) % 10)
     expected = [metrics.spread(features[labels == c][:8]) for c in range(10)]
     assert np.array_equal(metrics.spreads(features, labels, most=8), expected)
+
+
+# Without labels -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("error")
+def test_spread_of_a_digit_with_fewer_than_two_images_is_not_known(rng):
+    features, labels = rng.standard_normal((5, 3)), np.array([0, 0, 1, 2, 2])
+    found = metrics.spreads(features, labels, most=10)
+    assert np.isfinite(found[[0, 2]]).all()
+    assert np.isnan(found[[1, *range(3, 10)]]).all()
+
+
+def test_pooled_moments_are_those_of_all_images(rng):
+    features = rng.standard_normal((50, 4)) + 7
+    found = metrics.pooled_moments(features.astype(np.float32))
+    np.testing.assert_allclose(found.mean, features.mean(axis=0), rtol=1e-6)
+    centred = features - features.mean(axis=0)
+    np.testing.assert_allclose(found.covariance, centred.T @ centred / 49, rtol=1e-5)
+
+
+def test_histogram_counts_what_images_are_taken_for():
+    assert metrics.histogram(np.eye(10)[[3, 3, 9, 0]]).tolist() == [1, 0, 0, 2, 0, 0, 0, 0, 0, 1]
+
+
+def test_entropy_is_that_of_the_shares():
+    assert metrics.entropy(np.full(10, 7)) == pytest.approx(np.log(10))
+    assert metrics.entropy(np.array([5, 5] + [0] * 8)) == pytest.approx(np.log(2))
+    assert metrics.entropy(np.array([9] + [0] * 9)) == 0
+
+
+def test_coverage_of_real_digits(judge, test_set):
+    found = judge.coverage(test_set.images, NO_PARZEN)
+    true = np.bincount(test_set.labels, minlength=10)
+    assert np.abs(found.histogram - true).max() < 40
+    assert found.entropy > 2.29
+    assert found.frechet < 15
+    assert np.all(np.abs(found.diversity - 1) < 0.1)
+
+
+def test_coverage_shows_digits_that_are_missing(judge, test_set):
+    """Every image is a real one, but none shows more than a 4."""
+    found = judge.coverage(test_set.images[test_set.labels < 5], NO_PARZEN)
+    assert found.entropy == pytest.approx(np.log(5), abs=0.1)
+    assert found.histogram[5:].sum() < 100
+    assert found.frechet > 200

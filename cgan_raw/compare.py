@@ -1,0 +1,43 @@
+"""Put two runs side by side: ``python -m cgan_raw.compare``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from . import cli
+
+
+def parser() -> argparse.ArgumentParser:
+    result = argparse.ArgumentParser(
+        prog="python -m cgan_raw.compare", description="Put two runs side by side, as a table and as a picture."
+    )
+    result.add_argument("runs", type=Path, nargs=2, metavar="RUN", help="a run folder")
+    result.add_argument(
+        "--out", type=Path, default=Path("compare.png"), metavar="FILE",
+        help="the picture (default: %(default)s)",
+    )  # fmt: skip
+    return result
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit code: 0, 1 cannot write, 2 bad input."""
+    given = parser().parse_args(arguments)
+    return cli.run(lambda: _compare(given))
+
+
+def _compare(given: argparse.Namespace) -> int:
+    cli.check_places(given.out)
+
+    from . import comparison
+
+    left, right = map(comparison.read, given.runs)
+    comparison.save_picture(given.out, left, right)
+    print(comparison.table(left, right))
+    print(f"\nsaved {given.out}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,47 @@
+"""Write a checkpoint's generator for other programs: ``python -m cgan_raw.export``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from . import cli
+
+
+def parser() -> argparse.ArgumentParser:
+    result = argparse.ArgumentParser(
+        prog="python -m cgan_raw.export",
+        description="Write a checkpoint's generator as an ONNX model. Inputs: noise (B,100) float32 and, of a "
+        "conditional GAN, label (B,) int64; output: image (B,28,28) float32 from -1 to 1.",
+    )
+    result.add_argument("checkpoint", type=Path, help="a checkpoint.safetensors")
+    result.add_argument(
+        "--onnx", type=Path, default=Path("generator.onnx"), metavar="FILE",
+        help="the model (default: %(default)s)",
+    )  # fmt: skip
+    return result
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit code: 0, 1 cannot write, 2 bad input."""
+    given = parser().parse_args(arguments)
+    return cli.run(lambda: _export(given))
+
+
+def _export(given: argparse.Namespace) -> int:
+    cli.check_places(given.onnx)
+
+    from .checkpoint import load
+    from .files import write_atomically
+    from .onnx_model import onnx_model
+
+    model = onnx_model(load(given.checkpoint))
+    write_atomically(given.onnx, model.SerializeToString(deterministic=True))
+    inputs = " and ".join(value.name for value in model.graph.input)
+    print(f"{inputs} to image in {given.onnx}, opset {model.opset_import[0].version}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,140 @@
+"""Two runs side by side: the table says what their files say, the picture shows both, bad input is one line."""
+
+import json
+import os
+import shutil
+import statistics
+
+import numpy as np
+import pytest
+from commands import assert_failed, assert_refused, call, leftovers, metrics
+from PIL import Image
+
+from cgan_raw import compare, comparison
+
+EVALUATION = {
+    "iteration": 60,
+    "generated": {
+        "conditional_accuracy": 0.91234,
+        "frechet_distance": 12.345,
+        "diversity": 0.9876,
+        "parzen": {"log_likelihood": 101.26, "standard_error": 1.5, "sigma": 0.2},
+    },
+}
+
+
+@pytest.fixture
+def runs(finished, finished_gan, tmp_path):
+    """Copies of a conditional GAN's run and of a plain one's."""
+    return shutil.copytree(finished[0], tmp_path / "one"), shutil.copytree(finished_gan, tmp_path / "two")
+
+
+def table(result) -> dict[str, list[str]]:
+    assert (result.code, result.err) == (0, ""), result
+    lines = [line for line in result.out.splitlines() if line.startswith("| ")]
+    cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+    assert {len(line) for line in cells} == {3}
+    return {name: values for name, *values in cells}
+
+
+def test_table_says_what_the_files_say(runs, tmp_path):
+    (runs[0] / "evaluation.json").write_text(json.dumps(EVALUATION))
+    result = call(compare.main, *runs, "--out", tmp_path / "compare.png")
+    found = table(result)
+    assert list(found)[:2] == ["", "---"]
+    assert found[""] == ["one", "two"]
+    assert found["model"] == ["cgan", "gan"]
+    assert found["iterations"] == ["60 of 60", "30 of 30"]
+    last = [metrics(run)[-1] for run in runs]
+    for name in ("d_loss", "d_accuracy", "g_loss"):
+        assert found[f"last {name}"] == [f"{line[name]:.4f}" for line in last]
+    speeds = [statistics.median(line["images_per_second"] for line in metrics(run)) for run in runs]
+    assert found["images/s (median)"] == [f"{speed:,.0f}" for speed in speeds]
+    assert found["evaluated after iteration"] == ["60", "-"]
+    assert found["conditional accuracy (%)"] == ["91.23", "-"]
+    assert found["Fréchet distance"] == ["12.35", "-"] or found["Fréchet distance"] == ["12.34", "-"]
+    assert found["Parzen log-likelihood (nats)"] == ["101.3", "-"]
+    assert "entropy of the digits (nats)" not in found
+    assert f"\n{runs[1]} is not evaluated yet: python -m cgan_raw.evaluate {runs[1]}/checkp" in result.out
+    assert f"{runs[0]} is not" not in result.out
+
+
+def test_only_settings_that_differ_are_shown(runs, tmp_path):
+    found = table(call(compare.main, *runs, "--out", tmp_path / "compare.png"))
+    one, two = (json.loads((run / "config.json").read_text()) for run in runs)
+    differing = {name for name in one if one[name] != two[name]} - {"iterations"}
+    assert differing == {"model", "sample_every", "checkpoint_every"}
+    assert found.keys() & one.keys() == differing | {"iterations"}
+
+
+def test_run_that_does_not_name_its_model_is_of_a_cgan(runs, tmp_path):
+    settings = json.loads((runs[0] / "config.json").read_text())
+    del settings["model"]
+    (runs[0] / "config.json").write_text(json.dumps(settings))
+    assert table(call(compare.main, *runs, "--out", tmp_path / "compare.png"))["model"] == ["cgan", "gan"]
+
+
+def test_runs_of_one_name_are_told_apart(runs, tmp_path):
+    other = shutil.copytree(runs[1], tmp_path / "deeper" / "one")
+    assert comparison.titles(*map(comparison.read, (runs[0], other))) == (str(runs[0]), str(other))
+
+
+def test_picture_shows_both(runs, tmp_path):
+    """Of a run whose samples are made white, that half of the upper part is brighter."""
+    pictures = []
+    for white in (0, 1):
+        folders = [shutil.copytree(run, tmp_path / f"{white}{run.name}") for run in runs]
+        Image.new("L", (400, 200), 255).save(folders[white] / "samples" / "999999.png")
+        assert call(compare.main, *folders, "--out", tmp_path / "compare.png").code == 0
+        with Image.open(tmp_path / "compare.png") as picture:
+            assert picture.format == "PNG"
+            upper = np.asarray(picture.convert("L"))[: picture.height // 4]
+        pictures.append([half.mean() for half in np.array_split(upper, 2, axis=1)])
+    assert pictures[0][0] > pictures[0][1] + 20
+    assert pictures[1][1] > pictures[1][0] + 20
+
+
+def test_runs_without_samples_are_compared(runs, tmp_path):
+    shutil.rmtree(runs[0] / "samples")
+    table(call(compare.main, *runs, "--out", tmp_path / "compare.png"))
+    assert (tmp_path / "compare.png").stat().st_size > 10_000
+
+
+DAMAGES = {
+    "no config": ("config.json", None),
+    "config no JSON": ("config.json", b"{"),
+    "config a list": ("config.json", b"[]"),
+    "config of something else": ("config.json", b"{}"),
+    "no metrics": ("metrics.jsonl", None),
+    "empty metrics": ("metrics.jsonl", b""),
+    "evaluation no JSON": ("evaluation.json", b"\xff"),
+    "evaluation deep": ("evaluation.json", b"[" * 100_000),
+    "evaluation empty": ("evaluation.json", b"{}"),
+    "evaluation of something else": ("evaluation.json", b'{"iteration": 1, "generated": {"parzen": 3}}'),
+    "evaluation with text": ("evaluation.json", b'{"iteration": 1, "generated": {"diversity": "x"}}'),
+    "samples no picture": ("samples/000060.png", b"PNG"),
+}
+
+
+@pytest.mark.parametrize("case", DAMAGES)
+def test_damaged_run_is_refused(case, runs, tmp_path):
+    name, content = DAMAGES[case]
+    (runs[0] / name).unlink(missing_ok=True)
+    if content is not None:
+        (runs[0] / name).write_bytes(content)
+    for given in (runs, runs[::-1]):
+        assert_refused(call(compare.main, *given, "--out", tmp_path / "compare.png"), runs[0])
+    assert not (tmp_path / "compare.png").exists()
+
+
+def test_missing_folders_are_refused(runs, tmp_path):
+    assert_refused(call(compare.main, runs[0], tmp_path / "none"), tmp_path / "none")
+    out = tmp_path / "none" / "compare.png"
+    assert_refused(call(compare.main, *runs, "--out", out), out)
+
+
+def test_place_that_cannot_be_written_is_named(runs, tmp_path):
+    (tmp_path / "taken").mkdir()
+    result = call(compare.main, *runs, "--out", tmp_path / "taken")
+    assert_failed(result, tmp_path / "taken", os.strerror(21))
+    assert not leftovers(tmp_path)
