@@ -2,11 +2,13 @@
 
 import pytest
 
-from .device import gpu_fault, places
+from cgan_raw import gpu
+
+from .device import places
 from .kernels import backends
 
 _WITHOUT = (
-    {", ".join([*backends("gpu"), "iterations"]): gpu_fault()} if gpu_fault() else places()["gpu"].missing
+    {", ".join([*backends("gpu"), "iterations"]): gpu.fault()} if gpu.fault() else places()["gpu"].missing
 )
 
 if _WITHOUT:

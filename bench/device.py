@@ -32,8 +32,8 @@ from pathlib import Path
 import numpy as np
 from cgan_raw.kernels.registry import Kernel, Op
 
+from cgan_raw import gpu
 from cgan_raw.backends import make_backend
-from cgan_raw.errors import InputError
 
 WARM = 3  # calls before those that are timed
 
@@ -147,11 +147,12 @@ class Gpu:
             self._backend.download,
         )
         import cupy
-        from cgan_raw.kernels import dispatch, gpu
+        from cgan_raw.kernels import dispatch
+        from cgan_raw.kernels.gpu import Executor
 
         self._cupy = cupy
-        self._modules, self._share = {"cuda": dispatch.Modules(gpu.Executor())}, {}
-        self.missing = {"numba_cuda": gpu_fault("numba")} if gpu_fault("numba") else {}
+        self._modules, self._share = {"cuda": dispatch.Modules(Executor())}, {}
+        self.missing = {"numba_cuda": gpu.fault("numba")} if gpu.fault("numba") else {}
         if not self.missing:
             from cgan_raw.kernels import numba_gpu
             from numba import cuda
@@ -221,18 +222,8 @@ class Gpu:
 @cache
 def places() -> dict[str, Cpu | Gpu]:
     """Where kernels can be timed here: by name, the GPU last."""
-    here = (Cpu(),) if gpu_fault() else (Cpu(), Gpu())
+    here = (Cpu(),) if gpu.fault() else (Cpu(), Gpu())
     return {place.name: place for place in here}
-
-
-@cache
-def gpu_fault(kernels: str = "cuda") -> str | None:
-    """Why nothing can be timed on a GPU here, with kernels in a language, in one line; None if it can."""
-    try:
-        make_backend("gpu", kernels=kernels)
-    except InputError as error:
-        return str(error)
-    return None
 
 
 def _host_times(run: Callable, prepare: Callable, rounds: int) -> list[float]:

@@ -82,7 +82,7 @@ def _at(op: Op, sizes: dict[str, int], count: int, place: Cpu | Gpu) -> Iterator
         kernels = [kernel for kernel in op.kernels if kernel.backend == backend]
         if backend in place.missing:
             continue
-        default = _default(op, sizes, [kernel.version for kernel in kernels])
+        default = op.launched([kernel.version for kernel in kernels], sizes)
         for kernel in kernels:
             label = " ".join(filter(None, (backend, kernel.version)))
             yield Case(
@@ -101,13 +101,6 @@ def _at(op: Op, sizes: dict[str, int], count: int, place: Cpu | Gpu) -> Iterator
     for label, precision, function in experts(op, place):
         allowed = rounding if precision == "TF32" else 0.0
         yield Case(op, sizes, count, place, label, function, precision, rounding=allowed, spared="b")
-
-
-def _default(op: Op, sizes: dict[str, int], versions: Sequence[str | None]) -> str | None:
-    """Of a backend's versions the one that training launches, as dispatch.py finds it."""
-    if None in versions:
-        return None
-    return next(version for version in op.choose(**sizes) if version in versions)
 
 
 def measure(case: Case, host_times: HostTimes | None = None) -> dict:

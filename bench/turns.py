@@ -21,9 +21,9 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
+from cgan_raw import gpu
 from cgan_raw.errors import InputError
 
-from .device import gpu_fault
 from .peers import IMPLEMENTATIONS
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -122,7 +122,7 @@ def take_turns(
 
 def default_device() -> str:
     """``"gpu"`` where there is one, else ``"cpu"``."""
-    return "cpu" if gpu_fault() else "gpu"
+    return "cpu" if gpu.fault() else "gpu"
 
 
 def ready(device: str, load: float) -> tuple[list[str], dict[str, str]]:

@@ -10,23 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 
 _ALIGNMENT = 128  # bytes: that of parameters in their flat buffer (models.py); a cache line needs 64
-
-
 _HUGE_PAGE = 2 << 20  # bytes
-
-
-def _pages(size: int) -> tuple[np.ndarray, int]:
-    """Room for an array of that size on huge pages, where the system has them, and how it is to be aligned.
-
-    A matrix that is walked down its columns is on another small page at every step, and a core remembers where
-    only a few of them lie.
-    """
-    room = size + 2 * _HUGE_PAGE
-    if not hasattr(mmap, "MADV_HUGEPAGE"):
-        return np.zeros(room, np.uint8), _HUGE_PAGE
-    memory = mmap.mmap(-1, room, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    memory.madvise(mmap.MADV_HUGEPAGE)
-    return np.frombuffer(memory, np.uint8), _HUGE_PAGE
 
 
 @dataclass(frozen=True)
@@ -46,9 +30,7 @@ class Backend:
         """A new array of zeros, aligned to a cache line; of the backend's scalar type unless told otherwise."""
         dtype = np.dtype(self.real if dtype is None else dtype)
         size = int(np.prod(shape)) * dtype.itemsize
-        raw, alignment = (
-            _pages(size) if size >= _HUGE_PAGE else (np.zeros(size + _ALIGNMENT, np.uint8), _ALIGNMENT)
-        )
+        raw, alignment = (_small if size < _HUGE_PAGE else _large)(size)
         start = -raw.ctypes.data % alignment
         return raw[start : start + size].view(dtype).reshape(shape)
 
@@ -72,3 +54,22 @@ class Backend:
             return 1
 
         return once
+
+
+def _small(size: int) -> tuple[np.ndarray, int]:
+    """Room for so many bytes, and how they are to be aligned in it."""
+    return np.zeros(size + _ALIGNMENT, np.uint8), _ALIGNMENT
+
+
+def _large(size: int) -> tuple[np.ndarray, int]:
+    """The same on huge pages, where the system has them.
+
+    A matrix that is walked down its columns is on another small page at every step, and a core remembers where
+    only a few of them lie.
+    """
+    room = size + 2 * _HUGE_PAGE
+    if not hasattr(mmap, "MADV_HUGEPAGE"):
+        return np.zeros(room, np.uint8), _HUGE_PAGE
+    memory = mmap.mmap(-1, room, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.madvise(mmap.MADV_HUGEPAGE)
+    return np.frombuffer(memory, np.uint8), _HUGE_PAGE

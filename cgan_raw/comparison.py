@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import statistics
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from .config import CGAN
 from .errors import InputError
 from .evaluation.report import FILE_NAME as EVALUATION
 from .files import write_atomically
-from .images import draw_losses
+from .images import draw_losses, figure_png
 from .runs import Run, read_metrics
 
 NOT_KNOWN = "-"
@@ -158,9 +157,7 @@ def save_picture(path: Path, left: Side, right: Side) -> None:
         axes.set(xlabel="iteration")
         axes.label_outer()
     _draw_table(figure.add_subplot(bottom), [("", *titles(left, right)), *shown])
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=110)
-    write_atomically(path, content.getvalue())
+    write_atomically(path, figure_png(figure))
 
 
 def _draw_table(axes: Axes, cells: list[tuple[str, str, str]]) -> None:

@@ -10,6 +10,7 @@ import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -28,8 +29,9 @@ def make_backend(tf32: bool, graph: bool, kernels: str) -> Backend:
     return _numba_backend(graph) if kernels == "numba" else _cuda_backend(tf32, graph)
 
 
-def fault(kernels: str) -> str | None:
-    """What keeps the GPU from being used, in words; None if nothing does."""
+@cache
+def fault(kernels: str = "cuda") -> str | None:
+    """What keeps the GPU from being used, in words; None if nothing does.  It tries once."""
     module, package = _PACKAGES[kernels]
     if importlib.util.find_spec(module) is None:
         how = "in the checkout: pip install '.[cu13]', or '.[cu12]' for an older GPU"

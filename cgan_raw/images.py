@@ -16,6 +16,7 @@ from .progress import bar
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _GAP = 6
 _CAPTION = 18
@@ -125,9 +126,14 @@ def save_loss_plot(path: Path, metrics: Sequence[dict]) -> None:
     accuracy.plot(iterations, _smooth(values), color=line.get_color(), linewidth=1.6)
     accuracy.set(ylabel="D's accuracy (%)", xlabel="iteration", ylim=(0, 102))
     accuracy.grid(alpha=0.3)
+    write_atomically(path, figure_png(figure))
+
+
+def figure_png(figure: Figure) -> bytes:
+    """A matplotlib figure as a PNG."""
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=110)
-    write_atomically(path, content.getvalue())
+    return content.getvalue()
 
 
 def draw_losses(axes: Axes, metrics: Sequence[dict]) -> None:

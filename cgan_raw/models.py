@@ -71,17 +71,16 @@ def tensors(network: str, model: str = CGAN) -> dict[str, Tensor]:
     return {f"{layer.name}.{local}": t for layer in layers for local, t in layer.tensors().items()}
 
 
-class Parameters:
-    """All arrays that a network keeps between iterations, and the gradients of one.
+class FlatParameters:
+    """All arrays that some tensors keep between iterations, and the gradients of one.
 
     ``flat``, ``flat_gradient``, ``flat_m`` and ``flat_v`` are (n,): trained tensors one after the other, with
     zeros between them, so that the optimiser sees one array.  ``values``, ``gradients``, ``m`` and ``v`` give
     views of them by tensor name; ``values`` has the moving statistics too.
     """
 
-    def __init__(self, backend: Backend, network: str, model: str = CGAN):
-        self.backend, self.network, self.model = backend, network, model
-        self.tensors = tensors(network, model)
+    def __init__(self, backend: Backend, tensors: dict[str, Tensor]):
+        self.backend, self.tensors = backend, tensors
         trained = {name: tensor for name, tensor in self.tensors.items() if tensor.trained}
         offsets = _offsets(trained)
         size = offsets.pop(None)
@@ -105,6 +104,14 @@ class Parameters:
                 self.backend.ops.random_uniform(
                     flat, before_training, seed, tensor.initial.stream, tensor.initial.limit
                 )
+
+
+class Parameters(FlatParameters):
+    """Those of the ``"generator"`` or the ``"discriminator"`` of a model."""
+
+    def __init__(self, backend: Backend, network: str, model: str = CGAN):
+        super().__init__(backend, tensors(network, model))
+        self.network, self.model = network, model
 
     def named(self) -> Iterator[tuple[str, Array]]:
         """Every array that a checkpoint holds, under the name it has there."""

@@ -35,7 +35,7 @@ class LaunchedOp:
 
     Parameters
     ----------
-    version : always this one; None leaves it to the contract: the first of its choice that the backend has.
+    version : always this one; None leaves it to the contract.
     """
 
     def __init__(self, op: Op, modules: Modules, version: str | None = None):
@@ -44,9 +44,7 @@ class LaunchedOp:
 
     def __call__(self, *arguments) -> None:
         sizes = self.op.sizes(arguments)
-        version = self.version
-        if version is None and self.op.choose is not None:
-            version = next(v for v in self.op.choose(**sizes) if v in self.kernels)
+        version = self.op.launched(self.kernels, sizes) if self.version is None else self.version
         grid, block = self.kernels[version].launch(**sizes)
         module = self.modules(self.op.package)
         module.launch(self.op.function(version), grid, block, (*arguments, *sizes.values()))

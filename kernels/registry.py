@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from types import SimpleNamespace
@@ -144,6 +144,10 @@ class Op:
     def function(self, version: str | None) -> str:
         """The name of the function that implements a version."""
         return self.name if version is None else f"{self.name}_{version}"
+
+    def launched(self, versions: Collection[str | None], sizes: dict[str, int]) -> str | None:
+        """Which of a backend's versions is launched for these sizes, by the contract's choice."""
+        return None if None in versions else next(v for v in self.choose(**sizes) if v in versions)
 
     def implementation(self, backend: str, version: str | None = None) -> Callable:
         """The function that computes this op on a backend (``"reference"``, ``"cpu"``, ...)."""

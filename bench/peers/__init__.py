@@ -25,12 +25,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from cgan_raw import gpu
 from cgan_raw.backends import make_backend
 from cgan_raw.config import TrainConfig
 from cgan_raw.data import load_training
 from cgan_raw.models import LAYERS, Parameters
-
-from ..device import gpu_fault
 
 
 class Draws(NamedTuple):
@@ -62,7 +61,7 @@ class Implementation:
 
     def missing(self) -> str | None:
         """Why it cannot run here, or None if it can."""
-        if self.device == "gpu" and (fault := gpu_fault(self.options.get("kernels", "cuda"))):
+        if self.device == "gpu" and (fault := gpu.fault(self.options.get("kernels", "cuda"))):
             return fault
         if self.package is not None and importlib.util.find_spec(self.package) is None:
             return f"{self.package} is not installed"

@@ -18,6 +18,7 @@ from ..config import CLASSES, PIXELS
 from ..errors import InputError
 from ..files import write_atomically
 from ..layers import Array, Dense, Layer, LeakyReLU, Mode, Tensor
+from ..models import FlatParameters
 from ..progress import bar
 
 SHIPPED = Path(__file__).with_name("classifier.safetensors")
@@ -42,29 +43,22 @@ def tensors() -> dict[str, Tensor]:
     return {f"{layer.name}.{local}": t for layer in layers() for local, t in layer.tensors().items()}
 
 
+def parameters(backend: Backend, weights: dict[str, np.ndarray]) -> FlatParameters:
+    """Weights on the host, by tensor name, as a classifier's parameters."""
+    result = FlatParameters(backend, tensors())
+    for name, array in weights.items():
+        backend.write(result.values[name], array)
+    return result
+
+
 class Classifier:
-    """The layers bound to a backend, to a number of rows and to arrays for their weights.
+    """The layers bound to parameters and to a number of rows."""
 
-    Parameters
-    ----------
-    weights : by tensor name, on the host; zeros if none are given.
-    gradients : arrays of the backend by tensor name, to train; judging needs none.
-    """
-
-    def __init__(
-        self,
-        backend: Backend,
-        rows: int,
-        weights: dict[str, np.ndarray] | None = None,
-        gradients: dict[str, Array] | None = None,
-    ):
-        self.backend, self.ops, self.rows = backend, backend.ops, rows
-        self.values = {name: backend.zeros(tensor.shape) for name, tensor in tensors().items()}
-        self.layers = layers()
+    def __init__(self, parameters: FlatParameters, rows: int):
+        self.backend = backend = parameters.backend
+        self.ops, self.rows, self.layers = backend.ops, rows, layers()
         for layer in self.layers:
-            layer.bind(backend, rows, self.values, gradients or {})
-        for name, array in (weights or {}).items():
-            backend.write(self.values[name], array)
+            layer.bind(backend, rows, parameters.values, parameters.gradients)
         self.x = backend.zeros((rows, PIXELS))
         self.labels, self.indices = (backend.zeros((rows,), "int32") for _ in range(2))
 

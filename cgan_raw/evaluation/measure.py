@@ -66,7 +66,7 @@ class Judge:
     """The classifier, and what it sees in the training set, with which other images are compared."""
 
     def __init__(self, backend: Backend, weights: dict[str, np.ndarray], training: Dataset):
-        self.classifier = Classifier(backend, _ROWS, weights)
+        self.classifier = Classifier(classifier.parameters(backend, weights), _ROWS)
         features, _ = self.classifier.judge(training.images, "judging training images")
         self.moments = metrics.moments(features, training.labels)
         self.pooled_moments = metrics.pooled_moments(features)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -12,12 +11,13 @@ import numpy as np
 
 from ..config import CLASSES
 from ..files import write_atomically
+from ..images import figure_png
 from .coverage import Coverage
 from .measure import PER_DIGIT, Evaluation, Figures
 from .metrics import accuracy, accuracy_per_digit
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    pass
 
 FILE_NAME = "evaluation.json"
 
@@ -123,7 +123,7 @@ def _confusion_picture(evaluation: Evaluation) -> bytes:
                 axes.text(column, row, f"{value:.1f}", ha="center", va="center", fontsize=8, color=colour)
         axes.set(title=f"{kind}: {100 * accuracy(figures.confusion):.2f} % of all", xlabel="taken for (%)")
         axes.set(xticks=range(CLASSES), yticks=range(CLASSES), ylabel="asked for")
-    return _png(figure)
+    return figure_png(figure)
 
 
 def _digits_picture(evaluation: Evaluation) -> bytes:
@@ -139,10 +139,4 @@ def _digits_picture(evaluation: Evaluation) -> bytes:
     axes.set(xticks=range(CLASSES))
     axes.grid(axis="y", alpha=0.3)
     axes.legend()
-    return _png(figure)
-
-
-def _png(figure: Figure) -> bytes:
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=110)
-    return content.getvalue()
+    return figure_png(figure)

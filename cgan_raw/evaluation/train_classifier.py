@@ -53,11 +53,11 @@ def _train(given: argparse.Namespace) -> int:
     training = Training(backend, load_training(), given.iterations, given.seed)
     for _ in bar(range(given.iterations), "training"):
         training.run()
-    weights, test = training.weights(), load_test()
-    _, logits = Classifier(backend, rows=1000, weights=weights).judge(test.images)
+    test = load_test()
+    _, logits = Classifier(training.parameters, rows=1000).judge(test.images)
     reached = accuracy(confusion(logits, test.labels))
     facts = {"test_accuracy": reached, "iterations": given.iterations, "seed": given.seed}
-    save(given.out, weights, facts)
+    save(given.out, training.weights(), facts)
     print(f"{100 * reached:.2f} % of the test set; saved {given.out}")
     return 0
 

@@ -16,8 +16,9 @@ import numpy as np
 from ..backend import Backend
 from ..config import ADAM_BETA2, ADAM_EPS, CLASSES, SIDE
 from ..data import Dataset
-from ..layers import Array, Embedding, Mode, Uniform
+from ..layers import Array, Embedding, Mode
 from ..losses import BinaryCrossEntropy
+from ..models import FlatParameters
 from .classifier import Classifier, tensors
 
 LEARNING_RATE = 1e-3  # Kingma & Ba 2015, arXiv:1412.6980, Algorithm 1, as is beta1; it falls linearly to 0
@@ -42,10 +43,9 @@ class Training:
 
     def __init__(self, backend: Backend, dataset: Dataset, iterations: int, seed: int):
         self.backend, self.ops, self.seed, self.iterations = backend, backend.ops, np.uint64(seed), iterations
-        self.gradients, self.m, self.v = (
-            {name: backend.zeros(tensor.shape) for name, tensor in tensors().items()} for _ in range(3)
-        )
-        self.classifier = Classifier(backend, ROWS, gradients=self.gradients)
+        self.parameters = FlatParameters(backend, tensors())
+        self.parameters.initialise(self.seed)
+        self.classifier = Classifier(self.parameters, ROWS)
         self.mode = Mode(self.classifier.labels, training=True)
         self.images, self.labels = _shifted(backend, dataset.images), backend.upload(dataset.labels)
         self.signs = _signs(backend)
@@ -54,14 +54,6 @@ class Training:
         self.t, self.one = (backend.zeros((1,), "int64") for _ in range(2))
         backend.write(self.one, np.ones(1))
         self.done = 0
-        self._draw_weights()
-
-    def _draw_weights(self) -> None:
-        """Before the first iteration; biases are zero from the start."""
-        for name, tensor in tensors().items():
-            if isinstance(tensor.initial, Uniform):
-                flat = self.classifier.values[name].reshape(-1)
-                self.ops.random_uniform(flat, self.t, self.seed, tensor.initial.stream, tensor.initial.limit)
 
     def run(self) -> None:
         """One iteration: draw, differentiate, step."""
@@ -73,7 +65,8 @@ class Training:
 
     def weights(self) -> dict[str, np.ndarray]:
         """By tensor name, as float32 on the host."""
-        return {name: self.backend.download(a).astype(np.float32) for name, a in self.classifier.values.items()}
+        values = self.parameters.values
+        return {name: self.backend.download(a).astype(np.float32) for name, a in values.items()}
 
     def _draw_batch(self) -> None:
         c, rows = self.classifier, ROWS // len(SHIFTS)
@@ -91,10 +84,11 @@ class Training:
             dy = layer.backward(dy, train=True)
 
     def _step(self, learning_rate: float) -> None:
-        for name, gradient in self.gradients.items():
-            arrays = (self.classifier.values[name], self.m[name], self.v[name], gradient)
-            flat = (array.reshape(-1) for array in arrays)
-            self.ops.adam_step(*flat, self.t, learning_rate, BETA1, ADAM_BETA2, ADAM_EPS)
+        p = self.parameters
+        moments = p.flat_m, p.flat_v
+        self.ops.adam_step(
+            p.flat, *moments, p.flat_gradient, self.t, learning_rate, BETA1, ADAM_BETA2, ADAM_EPS
+        )
 
 
 def _shifted(backend: Backend, images: np.ndarray) -> list[Array]:

@@ -54,8 +54,7 @@ class Executor:
     array_type = np.ndarray
 
     def __post_init__(self):
-        if not isinstance(self.order, int) and self.order not in _ORDERS:
-            raise ValueError(f"order is forward, reverse or a seed, not {self.order!r}")
+        check_order(self.order)
         if self.sanitize not in SANITIZERS:
             raise ValueError(f"sanitize is one of {sorted(SANITIZERS)}, not {self.sanitize!r}")
 
@@ -73,6 +72,12 @@ class Executor:
                 f"python -m {__name__}.sanitize {self.sanitize} ..."
             )
         return Library(build(source, kernels, real, self.sanitize), self.order)
+
+
+def check_order(order: str | int) -> None:
+    """ValueError unless it is one."""
+    if not isinstance(order, int) and order not in _ORDERS:
+        raise ValueError(f"order is forward, reverse or a seed, not {order!r}")
 
 
 class _Launch(ctypes.Structure):

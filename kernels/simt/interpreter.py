@@ -22,7 +22,7 @@ from greenlet import getcurrent, greenlet
 
 from .. import numba_common
 from ..numba_source import bind
-from . import KernelError
+from . import KernelError, check_order
 
 _WARP = 32
 _REALS = {"float": np.float32, "double": np.float64}
@@ -42,8 +42,8 @@ class Executor:
 
     Parameters
     ----------
-    order : which block, and which thread of a block, runs first: ``"forward"``, ``"reverse"``, or a seed for an
-        order of threads that is drawn anew at every barrier.
+    order : which block, and which thread of a block, runs first: ``"forward"``, ``"reverse"``, or a seed by
+        which the next thread is drawn from all that may run.
     """
 
     order: str | int = "forward"
@@ -52,21 +52,24 @@ class Executor:
     array_type = np.ndarray
 
     def __post_init__(self):
-        if not isinstance(self.order, int) and self.order not in ("forward", "reverse"):
-            raise ValueError(f"order is forward, reverse or a seed, not {self.order!r}")
+        check_order(self.order)
 
     def load(self, module: ModuleType, real: str) -> Interpreted:
         """Bind a ``numba_cuda.py`` to this machine's words."""
-        machine, scalar = Machine(), _REALS[real]
-        words = {
-            "cuda": machine,
-            "real": scalar,
-            "sinpi": lambda x: scalar(math.sin(math.pi * float(x))),
-            "cospi": lambda x: scalar(math.cos(math.pi * float(x))),
-        }
-        return Interpreted(
-            bind(module, numba_common, words, lambda function, role: function), machine, self.order
-        )
+        machine = Machine()
+        kernels = bind(module, numba_common, words(machine, real), lambda function, role: function)
+        return Interpreted(kernels, machine, self.order)
+
+
+def words(cuda: Any, real: str) -> dict[str, Any]:
+    """What kernels that run as Python call by these names; ``cuda`` is who gives them threads and memory."""
+    scalar = _REALS[real]
+    return {
+        "cuda": cuda,
+        "real": scalar,
+        "sinpi": lambda x: scalar(math.sin(math.pi * float(x))),
+        "cospi": lambda x: scalar(math.cos(math.pi * float(x))),
+    }
 
 
 class Interpreted:

@@ -15,8 +15,9 @@ from cgan_raw.kernels.registry import FOLDERS, ops
 
 from bench import device, kernels, tables
 from bench.calls import network_calls
-from bench.device import Peaks, gpu_fault, places
+from bench.device import Peaks, places
 from bench.results import CHECKOUT
+from cgan_raw import gpu
 from cgan_raw.testing import make_arguments
 
 needs_plugin = pytest.mark.skipif(
@@ -72,7 +73,7 @@ def test_the_version_that_counts_is_the_one_that_training_launches(backend):
         op = LaunchedOp(one.op, modules)
         op(*make_arguments(one.op, one.sizes, np.random.default_rng(0)).values())
         versions = [kernel.version for kernel in one.op.kernels if kernel.backend == backend]
-        assert one.op.function(kernels._default(one.op, one.sizes, versions)) == launched.pop()
+        assert one.op.function(one.op.launched(versions, one.sizes)) == launched.pop()
 
 
 @pytest.mark.parametrize(
@@ -165,6 +166,6 @@ def test_pytest_prints_a_table_for_each_folder_and_keeps_no_half_of_the_results(
     for words in ("- bce -", "- random -", "random_integers  n=32", "roofline of the cpu, measured"):
         assert words in done.stdout
     assert "Name (time in" not in done.stdout  # pytest-benchmark's own
-    assert ("CuPy" in done.stdout) == (gpu_fault() is not None)
+    assert ("CuPy" in done.stdout) == (gpu.fault() is not None)
     assert "not kept: 2 of" in done.stdout
     assert list(tmp_path.iterdir()) == []

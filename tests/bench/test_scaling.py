@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from bench import compare_iterations, scaling, turns
-from bench.device import gpu_fault
 from bench.results import CHECKOUT
+from cgan_raw import gpu
 
 WIDE = """
 from bench.serve import widen
@@ -78,7 +78,7 @@ def test_bad_input_is_one_line(command, capsys, tmp_path):
             command.main(flags)
         assert end.value.code == 2
     capsys.readouterr()
-    if gpu_fault():
+    if gpu.fault():
         assert command.main(["--device", "gpu", "--out", str(tmp_path / "x.json")]) == 2
         error = capsys.readouterr().err
         assert error.count("\n") == 1

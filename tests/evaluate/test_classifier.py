@@ -9,7 +9,7 @@ import pytest
 
 from cgan_raw.backends import make_backend
 from cgan_raw.errors import InputError
-from cgan_raw.evaluation.classifier import SHIPPED, Classifier, load, save
+from cgan_raw.evaluation.classifier import SHIPPED, Classifier, load, parameters, save
 from cgan_raw.evaluation.metrics import accuracy, confusion
 
 
@@ -24,7 +24,7 @@ def by_hand(weights, images):
 
 
 def test_shipped_weights_are_as_good_as_stated(cpu, weights, test_set):
-    _, logits = Classifier(cpu, 1000, weights).judge(test_set.images)
+    _, logits = Classifier(parameters(cpu, weights), 1000).judge(test_set.images)
     reached = accuracy(confusion(logits, test_set.labels))
     assert reached == pytest.approx(load(SHIPPED)[1]["test_accuracy"], abs=2e-4)  # two images may be on an edge
     assert reached >= 0.983
@@ -36,7 +36,7 @@ def test_shipped_weights_are_small():
 
 @pytest.mark.parametrize("backend", ["reference", "cpu", "simt"])
 def test_judges_as_by_hand(backend, weights, test_set):
-    features, logits = Classifier(make_backend(backend), 8, weights).judge(test_set.images[:8])
+    features, logits = Classifier(parameters(make_backend(backend), weights), 8).judge(test_set.images[:8])
     assert features.dtype == logits.dtype == np.float32
     for found, expected in zip((features, logits), by_hand(weights, test_set.images[:8]), strict=True):
         assert found.shape == expected.shape
@@ -46,7 +46,7 @@ def test_judges_as_by_hand(backend, weights, test_set):
 @pytest.mark.parametrize("rows", [1, 3, 7, 100])
 def test_any_number_of_images_is_judged_in_order(rows, cpu, weights, test_set):
     """In whole and in part batches, and again after others."""
-    classifier = Classifier(cpu, rows, weights)
+    classifier = Classifier(parameters(cpu, weights), rows)
     classifier.judge(test_set.images[50:60])
     features, logits = classifier.judge(test_set.images[:7])
     for found, expected in zip((features, logits), by_hand(weights, test_set.images[:7]), strict=True):

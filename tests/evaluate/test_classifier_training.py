@@ -19,7 +19,7 @@ def start(training):
     few = Dataset(training.images[:500], training.labels[:500])
     result = Training(make_backend("reference"), few, iterations=10, seed=3)
     rng = np.random.default_rng(0)
-    for array in result.classifier.values.values():
+    for array in result.parameters.values.values():
         array += 0.01 * rng.standard_normal(array.shape)
     result._draw_batch()
     return result
@@ -38,18 +38,18 @@ def loss_by_hand(values, x, labels) -> float:
 def test_loss_is_the_one_described(start):
     start._differentiate()
     c = start.classifier
-    assert start.loss[0] == pytest.approx(loss_by_hand(c.values, c.x, c.labels), rel=1e-12)
+    assert start.loss[0] == pytest.approx(loss_by_hand(start.parameters.values, c.x, c.labels), rel=1e-12)
 
 
 @pytest.mark.parametrize("name", classifier.tensors())
 def test_gradient_is_that_of_the_loss(name, start):
     start._differentiate()
-    c = start.classifier
+    c, p = start.classifier, start.parameters
 
     def loss(value):
-        return loss_by_hand(c.values | {name: value}, c.x, c.labels)
+        return loss_by_hand(p.values | {name: value}, c.x, c.labels)
 
-    assert_gradient(name, loss, c.values[name], start.gradients[name], np.random.default_rng(1))
+    assert_gradient(name, loss, p.values[name], p.gradients[name], np.random.default_rng(1))
 
 
 def test_every_shift_has_its_share_of_a_batch(start, training):
@@ -71,7 +71,7 @@ def test_learning_rate_falls_to_zero(start, monkeypatch):
     for _ in range(10):
         start.run()
     assert start.done == start.t[0] == 10
-    np.testing.assert_allclose(rates[:: len(start.gradients)], 1e-3 * np.arange(10, 0, -1) / 10)
+    np.testing.assert_allclose(rates, 1e-3 * np.arange(10, 0, -1) / 10)
 
 
 # The command ------------------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 import importlib.util
 import os
 import sys
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -24,9 +23,6 @@ _COMMAND_NEEDS = {
 }
 
 
-_fault = cache(gpu.fault)
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item):
     """Skip from one place, so that the end of a run shows a line or two with their number.
@@ -34,7 +30,7 @@ def pytest_runtest_setup(item):
     Tests that only launch Numba CUDA kernels have "numba" in their name, and those that launch both "both".
     """
     needed = ("cuda", "numba") if "both" in item.name else ("numba",) if "numba" in item.name else ("cuda",)
-    for reason in filter(None, map(_fault, needed)):
+    for reason in filter(None, map(gpu.fault, needed)):
         pytest.skip(f"needs a GPU: {reason}")
 
 

@@ -123,14 +123,18 @@ def awkward_sizes(case: Case) -> list[dict[str, int]]:
     return [{d: values[(i + 3 * j) % len(values)] for j, d in enumerate(dims)} for i in range(len(values))]
 
 
-#: Every kernel of the CUDA C++, with its op.
-VERSIONS = [
-    pytest.param(op, kernel, id=op.function(kernel.version))
-    for op in ops().values()
-    for kernel in op.kernels
-    if kernel.backend == "cuda"
-]
-each_version = pytest.mark.parametrize(("op", "kernel"), VERSIONS)
+def versions(backend: str) -> list:
+    """Every kernel of a backend with its op, as parameters of a test."""
+    return [
+        pytest.param(op, kernel, id=op.function(kernel.version))
+        for op in ops().values()
+        for kernel in op.kernels
+        if kernel.backend == backend
+    ]
+
+
+def each_version(backend: str):
+    return pytest.mark.parametrize(("op", "kernel"), versions(backend))
 
 
 def check_case(case: Case, sizes: dict[str, int], seed: int, real: type) -> None:

@@ -21,7 +21,7 @@ def assert_same(results, expected):
         assert array.tobytes() == expected[name].tobytes(), name
 
 
-@each_version
+@each_version("cuda")
 def test_thread_order_does_not_change_a_bit(op, kernel):
     _, arguments = drawn(op)
     results = [
@@ -32,7 +32,7 @@ def test_thread_order_does_not_change_a_bit(op, kernel):
         assert_same(result, results[0])
 
 
-@each_version
+@each_version("cuda")
 def test_one_block_computes_everything(op, kernel):
     """A block walks tiles from its own number in steps of the grid's."""
     sizes, arguments = drawn(op)
@@ -45,7 +45,7 @@ def test_one_block_computes_everything(op, kernel):
     assert_same(call(op, in_one_block, arguments), call(op, launched, arguments))
 
 
-@each_version
+@each_version("cuda")
 def test_on_arrays_of_their_own(op, kernel):
     """Elsewhere guard bands surround the arrays; here a sanitizer sees the first element beyond."""
     launched = LaunchedOp(op, Modules(simt.Executor()), kernel.version)

@@ -125,7 +125,7 @@ def test_languages_explain_a_kernel_alike(op, kernel):
 # Whole files ------------------------------------------------------------------------------------------------
 
 
-@each_version
+@each_version("cuda")
 def test_declaration_is_the_signature(op, kernel):
     """Destinations, inputs, scalars, then the sizes in order of appearance; only inputs are const."""
     parameters = kernel_parameters(source(folder_of(op), "cuda"), "float")[op.function(kernel.version)]

@@ -5,6 +5,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from cases import each_version
 from cgan_raw.kernels import simt
 from cgan_raw.kernels.dispatch import LaunchedOp, Modules
 from cgan_raw.kernels.registry import ops
@@ -18,14 +19,6 @@ _REALS = {"float": np.float32, "double": np.float64}
 
 #: What the interpreter computes in double and rounds once, and g++ in float: a few units in the last place.
 _FUNCTIONS_OF_FLOAT = ("tanh_forward", "random_normal", "bce_forward", "bce_backward")
-
-VERSIONS = [
-    pytest.param(op, kernel, id=op.function(kernel.version))
-    for op in ops().values()
-    for kernel in op.kernels
-    if kernel.backend == "numba_cuda"
-]
-each_version = pytest.mark.parametrize(("op", "kernel"), VERSIONS)
 
 
 def drawn(op, kernel, real="float"):
@@ -53,12 +46,12 @@ def assert_same_bits(results, expected):
 
 
 @pytest.mark.parametrize("order", ["reverse", 5])
-@each_version
+@each_version("numba_cuda")
 def test_thread_order_does_not_change_a_bit(op, kernel, order):
     assert_same_bits(run(op, kernel, interpreter.Executor(order)), forward(op.name, kernel.version))
 
 
-@each_version
+@each_version("numba_cuda")
 def test_one_block_computes_everything(op, kernel):
     """A block walks tiles from its own number in steps of the grid's."""
     sizes, arguments = drawn(op, kernel)
@@ -72,7 +65,7 @@ def test_one_block_computes_everything(op, kernel):
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="elsewhere g++ rounds a * b + c once, not twice")
 @pytest.mark.parametrize("real", _REALS)
-@each_version
+@each_version("numba_cuda")
 def test_both_languages_compute_the_same_bits(op, kernel, real):
     """The same operations in the same order; in double even the C library's functions are the same."""
     results, expected = forward(op.name, kernel.version, real), run(op, kernel, simt.Executor(), real)

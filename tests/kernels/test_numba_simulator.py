@@ -5,18 +5,20 @@ environment turns it on for a whole process, so that is one of its own.  Each CU
 system there.
 """
 
-import importlib
-import math
 import os
 import subprocess
 import sys
 import threading
+from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from cgan_raw.kernels import numba_common
+from cgan_raw.kernels.dispatch import LaunchedOp, Modules
 from cgan_raw.kernels.numba_source import bind
-from cgan_raw.kernels.registry import FOLDERS, ops
+from cgan_raw.kernels.registry import ops
+from cgan_raw.kernels.simt import interpreter
 
 from cgan_raw.testing import assert_matches_reference, make_arguments
 
@@ -41,38 +43,24 @@ def _kernels():
                 yield op, kernel
 
 
-def _compiled():
-    """Every kernel by name."""
-    from numba import cuda
+class Executor:
+    """Launches on Numba's simulator."""
 
-    words = {
-        "cuda": cuda,
-        "real": np.float32,
-        "sinpi": lambda x: np.float32(math.sin(math.pi * x)),
-        "cospi": lambda x: np.float32(math.cos(math.pi * x)),
-    }
-    found = {}
-    for folder in FOLDERS:
-        module = importlib.import_module(f"cgan_raw.kernels.{folder}.numba_cuda")
-        found |= bind(module, numba_common, words, lambda f, role: cuda.jit(f, device=role == "device"))
-    return found
+    backend, array_type = "numba_cuda", np.ndarray
+
+    def load(self, module, real):
+        from numba import cuda
+
+        def make(function, role):
+            return cuda.jit(function, device=role == "device")
+
+        kernels = bind(module, numba_common, interpreter.words(cuda, real), make)
+        return SimpleNamespace(launch=partial(_launch, kernels))
 
 
-def _check(op, kernel, function):
-    def launch(*arguments):
-        sizes = op.sizes(arguments)
-        grid, block = kernel.launch(**sizes)
-        values = [_typed(*pair) for pair in zip(op.arguments, arguments, strict=True)]
-        function[grid, block](*values, *sizes.values())
-
-    sizes = {d: 3 + 2 * i for i, d in enumerate(op.dims)}
-    assert_matches_reference(op, launch, make_arguments(op, sizes, np.random.default_rng(1)))
-
-
-def _typed(argument, value):
-    if argument.dims is not None:
-        return value
-    return (np.float32 if argument.dtype == "real" else np.dtype(argument.dtype).type)(value)
+def _launch(kernels, name, grid, block, arguments, shared, cooperative):
+    with np.errstate(over="ignore"):  # words wrap round, as on a GPU
+        kernels[name][grid, block](*arguments)
 
 
 def _share_one_by_one():
@@ -91,9 +79,9 @@ def _share_one_by_one():
 
 if __name__ == "__main__":
     _share_one_by_one()
-    functions = _compiled()
-    with np.errstate(over="ignore"):
-        for op, kernel in _kernels():
-            name = op.function(kernel.version)
-            _check(op, kernel, functions[name])
-            print(name, flush=True)
+    modules = Modules(Executor())
+    for op, kernel in _kernels():
+        sizes = {d: 3 + 2 * i for i, d in enumerate(op.dims)}
+        launched = LaunchedOp(op, modules, kernel.version)
+        assert_matches_reference(op, launched, make_arguments(op, sizes, np.random.default_rng(1)))
+        print(op.function(kernel.version), flush=True)
