@@ -43,11 +43,12 @@ def check_seed(seed: int) -> None:
 
 
 def check_places(*paths: Path) -> None:
-    """InputError unless each file's folder is there and no two files are one."""
-    for path in paths:
+    """InputError unless each file's folder is there and no two files, those read among them, are one."""
+    places = [path.resolve() for path in paths]
+    for path, place in zip(paths, places, strict=True):
         if not path.parent.is_dir():
             raise InputError(f"{path}: no such folder")
-        if paths.count(path) > 1:
+        if places.count(place) > 1:
             raise InputError(f"{path}: is given for two files")
 
 

@@ -17,7 +17,7 @@ from .errors import InputError
 from .evaluation.report import FILE_NAME as EVALUATION
 from .files import write_atomically
 from .images import draw_losses, figure_png
-from .runs import Run, read_metrics
+from .runs import METRICS_FILE, read_metrics, sample_paths
 
 NOT_KNOWN = "-"
 
@@ -34,13 +34,16 @@ _FIGURES = (
 @dataclass(frozen=True)
 class Side:
     """What is known of one run: its settings, the lines of metrics.jsonl, evaluation.json or None, and the last
-    grid of samples or None."""
+    grid of samples with its iteration, or None.
+
+    A run that was resumed from an earlier checkpoint may have later grids too, which are not its own.
+    """
 
     folder: Path
     settings: dict
     metrics: list[dict]
     evaluation: dict | None
-    samples: Image.Image | None
+    samples: tuple[int, Image.Image] | None
 
     def row(self) -> dict[str, str]:
         """What came of it, by name, as shown."""
@@ -80,17 +83,15 @@ def read(folder: Path) -> Side:
     settings = _read_object(folder / "config.json")
     if settings is None:
         raise InputError(f"{folder}: holds no run: there is no config.json")
-    run = Run(folder, None)
-    metrics = read_metrics(run.metrics_path)
+    metrics = read_metrics(folder / METRICS_FILE)
     if not metrics:
-        raise InputError(f"{run.metrics_path}: has no line of metrics to compare")
-    grids = run.sample_paths()
+        raise InputError(f"{folder / METRICS_FILE}: has no line of metrics to compare")
     side = Side(
         folder,
         {"model": CGAN} | settings,  # runs from before there was another
         metrics,
         _read_object(folder / EVALUATION),
-        _open(grids[-1][1]) if grids else None,
+        _last_grid(folder, metrics[-1]["iteration"]),
     )
     try:
         side.row()
@@ -146,18 +147,25 @@ def save_picture(path: Path, left: Side, right: Side) -> None:
     sides = tuple(zip((left, right), titles(left, right), strict=True))
     for part, (side, title) in zip(grids.subgridspec(1, 2), sides, strict=True):
         axes = figure.add_subplot(part)
-        axes.set_title(f"{title}: {side.settings['model']}, iteration {side.metrics[-1]['iteration']:,}")
-        axes.axis("off")
-        if side.samples is None:
-            axes.text(0.5, 0.5, "no samples yet", ha="center", va="center")
-        else:
-            axes.imshow(side.samples, cmap="gray", vmin=0, vmax=255)
+        _draw_samples(axes, side, title)
     for axes, (side, _) in zip(losses.subgridspec(1, 2).subplots(sharex=True, sharey=True), sides, strict=True):
         draw_losses(axes, side.metrics)
         axes.set(xlabel="iteration")
         axes.label_outer()
     _draw_table(figure.add_subplot(bottom), [("", *titles(left, right)), *shown])
     write_atomically(path, figure_png(figure))
+
+
+def _draw_samples(axes: Axes, side: Side, title: str) -> None:
+    axes.axis("off")
+    about = f"{title}: {side.settings['model']}"
+    if side.samples is None:
+        axes.text(0.5, 0.5, "no samples yet", ha="center", va="center")
+    else:
+        iteration, picture = side.samples
+        axes.imshow(picture, cmap="gray", vmin=0, vmax=255)
+        about += f", iteration {iteration:,}"
+    axes.set_title(about, parse_math=False)
 
 
 def _draw_table(axes: Axes, cells: list[tuple[str, str, str]]) -> None:
@@ -168,7 +176,7 @@ def _draw_table(axes: Axes, cells: list[tuple[str, str, str]]) -> None:
     drawn.set_fontsize(10)
     for (row, column), cell in drawn.get_celld().items():
         cell.get_text().set_horizontalalignment("right" if column else "left")
-        cell.set_text_props(weight="bold" if row == 0 else "normal")
+        cell.set_text_props(weight="bold" if row == 0 else "normal", parse_math=False)
         cell.set_linewidth(0.5)
 
 
@@ -191,9 +199,13 @@ def _read_object(path: Path) -> dict | None:
     return found
 
 
-def _open(path: Path) -> Image.Image:
+def _last_grid(folder: Path, iteration: int) -> tuple[int, Image.Image] | None:
+    grids = sample_paths(folder, iteration)
+    if not grids:
+        return None
+    number, path = grids[-1]
     try:
         with Image.open(path) as picture:
-            return picture.convert("L")
-    except OSError:
+            return number, picture.convert("L")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # of what Pillow calls damaged
         raise InputError(f"{path}: is no picture that can be read") from None

@@ -58,6 +58,7 @@ def _evaluate(given: argparse.Namespace) -> int:
         "version": __version__,
         "model": config.model,
         "device": backend.name,
+        "tf32": given.tf32,
         "iteration": checkpoint.iteration,
         "seed": given.seed,
     }

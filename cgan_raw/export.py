@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _export(given: argparse.Namespace) -> int:
-    cli.check_places(given.onnx)
+    cli.check_places(given.checkpoint, given.onnx)
 
     from .checkpoint import load
     from .files import write_atomically

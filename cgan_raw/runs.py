@@ -16,7 +16,9 @@ from .config import TrainConfig
 from .errors import InputError
 from .files import append, remove_partial_files, write_atomically
 
-#: What a line of metrics.jsonl has.
+METRICS_FILE = "metrics.jsonl"
+
+#: What a line of it has, all numbers.
 METRICS = {"iteration", "d_loss", "d_accuracy", "g_loss", "images_per_second", "seconds"}
 
 
@@ -39,17 +41,10 @@ class Run:
 
     @property
     def metrics_path(self) -> Path:
-        return self.folder / "metrics.jsonl"
+        return self.folder / METRICS_FILE
 
     def sample_path(self, iteration: int) -> Path:
         return self.folder / "samples" / f"{iteration:06d}.png"
-
-    def sample_paths(self) -> list[tuple[int, Path]]:
-        """(iteration, file) of every grid of samples up to now, in order."""
-        found = (
-            (int(path.stem), path) for path in (self.folder / "samples").glob("*.png") if path.stem.isdigit()
-        )
-        return sorted(found)
 
     def prepare(self, device: str) -> None:
         """Make the folder and bring metrics.jsonl to the state at the start; before this, nothing is touched.
@@ -123,6 +118,13 @@ def _usable(folder: Path) -> Iterator[None]:
         raise InputError(f"{folder}: cannot be used as a run folder: {error.strerror}") from None
 
 
+def sample_paths(folder: Path, iteration: int) -> list[tuple[int, Path]]:
+    """(iteration, file) of every grid of samples in a run folder up to an iteration, in order."""
+    files = (folder / "samples").glob("*.png")
+    found = sorted((int(path.stem), path) for path in files if path.stem.isdecimal())
+    return [(number, path) for number, path in found if number <= iteration]
+
+
 def read_metrics(path: Path, iteration: float = math.inf) -> list[dict]:
     """The lines up to an iteration; one that was cut short or damaged is dropped."""
     metrics = []
@@ -130,7 +132,8 @@ def read_metrics(path: Path, iteration: float = math.inf) -> list[dict]:
     for text in content.splitlines():
         try:
             line = json.loads(text)
-            if line.keys() == METRICS and line["iteration"] <= iteration:
+            numbers = all(isinstance(value, (int, float)) for value in line.values())
+            if line.keys() == METRICS and numbers and line["iteration"] <= iteration:
                 metrics.append(line)
         except (ValueError, TypeError, AttributeError):
             continue

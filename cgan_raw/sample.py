@@ -156,7 +156,7 @@ def _check(given: argparse.Namespace) -> None:
         raise InputError(f"--count must be at least 1, not {given.count}")
     _check_walks(given)
     cli.check_seed(given.seed)
-    paths = [path for path in (given.out, given.gif, given.npz) if path is not None]
+    paths = [path for path in (given.checkpoint, given.out, given.gif, given.npz) if path is not None]
     cli.check_places(*paths)
 
 

@@ -69,7 +69,7 @@ def between_noises(ends: np.ndarray, steps: int) -> np.ndarray:
     """(w, steps, 100) on w walks, from ``ends[2 i]`` to ``ends[2 i + 1]`` of (2 w, 100).
 
     z(t) = cos(t) z_0 + sin(t) z_1 for t in [0, pi / 2].  As cos^2 + sin^2 = 1, every point on the way is as
-    normal as the ends are; halfway on a straight line, noise has 0.7 of the length that the generator knows
+    normal as the ends are; halfway on a straight line, noise has 0.7 of the length that the generator knows.
     """
     t = np.linspace(0, np.pi / 2, steps)[:, None]
     return np.cos(t) * ends[0::2, None] + np.sin(t) * ends[1::2, None]

@@ -16,7 +16,7 @@ from .images import grid, save_film, save_loss_plot, save_png
 from .iteration import Iteration
 from .models import summary
 from .progress import Progress
-from .runs import Run
+from .runs import Run, sample_paths
 from .sampling import Sampler, noise
 
 #: Iterations whose losses stay on the device; they are read at least this often.
@@ -104,11 +104,10 @@ class Trainer:
         """Save what the end of a run leaves behind, and say where it lies."""
         if self.saved != self.done:
             self._save()
-        samples = [
-            (f"iteration {number:,}", path) for number, path in self.run.sample_paths() if number <= self.done
-        ]
-        if samples:
-            save_film(self.run.folder / "samples.gif", samples)
+        grids = sample_paths(self.run.folder, self.done)
+        if grids:
+            frames = [(f"iteration {number:,}", path) for number, path in grids]
+            save_film(self.run.folder / "samples.gif", frames)
         if self.run.metrics:
             save_loss_plot(self.run.folder / "losses.png", self.run.metrics)
         how = "finished" if stop.received is None else f"stopped by {signal.Signals(stop.received).name}"

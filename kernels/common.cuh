@@ -8,10 +8,10 @@ typedef REAL real;  // float, or double to compare gradients with finite differe
 typedef unsigned long long word64;
 typedef unsigned int word32;
 
-// ---- tiles -------------------------------------------------------------------------------------------------------
-// The body of an op is a __device__ function over the number of a tile; the __global__ function around it walks the
-// tiles from blockIdx.x in steps of gridDim.x, so any grid computes everything.  A tile has a block's shape: x walks
-// columns, so that the lanes of a warp touch neighbouring elements of a row; y walks rows.
+// ---- tiles --------------------------------------------------------------------------------------------------
+// The body of an op is a __device__ function over the number of a tile; the __global__ function around it walks
+// the tiles from blockIdx.x in steps of gridDim.x, so any grid computes everything.  A tile has a block's
+// shape: x walks columns, so that the lanes of a warp touch neighbouring elements of a row; y walks rows.
 
 __host__ __device__ inline int ceil_div(int a, int b) {
     return (a + b - 1) / b;
@@ -32,10 +32,11 @@ __device__ inline bool locate(int tile, int rows, int columns, int* row, int* co
     return *row < rows && *column < columns;
 }
 
-// ---- sums --------------------------------------------------------------------------------------------------------
+// ---- sums ---------------------------------------------------------------------------------------------------
 
-// The sum of `value` over threadIdx.y, for each threadIdx.x apart; every thread gets its column's.  `scratch` has
-// room for a block.  All threads must arrive.  The order of the additions is fixed: the same bits on every run.
+// The sum of `value` over threadIdx.y, for each threadIdx.x apart; every thread gets its column's.  `scratch`
+// has room for a block.  All threads must arrive.  The order of the additions is fixed: the same bits on every
+// run.
 __device__ inline real sum_over_y(real value, real* scratch) {
     __syncthreads();  // scratch may still be read by the sum before this one
     scratch[threadIdx.y * blockDim.x + threadIdx.x] = value;
@@ -57,7 +58,7 @@ __device__ inline real sum_over_block(real value, real* scratch) {
     return scratch[0];
 }
 
-// ---- Philox4x32-10: random/reference.py (1) to (4) ---------------------------------------------------------------
+// ---- Philox4x32-10: random/reference.py (1) to (4) ----------------------------------------------------------
 
 struct Words {
     word32 w[4];
@@ -85,10 +86,10 @@ __device__ inline real uniform(word32 word) {
     return (real)(word >> 8) * (real)(1.0 / 16777216.0);
 }
 
-// ---- the tensor cores' instruction, in PTX and in plain C++ -------------------------------------------------------
+// ---- the tensor cores' instruction, in PTX and in plain C++ -------------------------------------------------
 
-// A float rounded to TF32: 10 bits of fraction, to nearest, ties away from zero.  A double stays as it is, so that
-// gradients can be compared with finite differences.
+// A float rounded to TF32: 10 bits of fraction, to nearest, ties away from zero.  A double stays as it is, so
+// that gradients can be compared with finite differences.
 __device__ inline double to_tf32(double value) {
     return value;
 }
@@ -103,7 +104,8 @@ __device__ inline float to_tf32(float value) {
 #endif
 }
 
-// c += a b for a 16 x 8 by 8 x 8 product that the 32 lanes of a warp hold together.  With g = lane / 4, t = lane % 4:
+// c += a b for a 16 x 8 by 8 x 8 product that the 32 lanes of a warp hold together.  With g = lane / 4 and
+// t = lane % 4:
 //   a = (g, t), (g + 8, t), (g, t + 4), (g + 8, t + 4)      b = (t, g), (t + 4, g)      row, column
 //   c = (g, 2t), (g, 2t + 1), (g + 8, 2t), (g + 8, 2t + 1)
 // The plain form asks the other lanes for what it needs of theirs.

@@ -13,41 +13,12 @@ from ..data import Dataset, load_test, load_training
 from ..sampling import Sampler, load_generator, noise
 from . import classifier, metrics
 from .classifier import Classifier
-from .coverage import Coverage
+from .figures import Coverage, Figures
 from .parzen import Parzen, parzen
 
 PER_DIGIT = 1_000  # samples; Mirza & Osindero 2014, arXiv:1411.1784, table 1
 _ROWS = 1_000  # images at a time, in the generator and in the classifier
-_ASIDE = slice(50_000, 51_000)  # training images on which the width of the Parzen window is chosen
-
-
-@dataclass(frozen=True)
-class Figures:
-    """What is said of one set of images, each with the digit that was asked for.
-
-    ``confusion`` (10, 10): how many images of the digit asked for (row) are taken for which (column).
-    ``cross_entropy`` in nats.  ``frechet``: from the training set, in the classifier's features.  ``diversity``
-    (10,): a digit's spread in those features, in units of that of training images.
-    """
-
-    confusion: np.ndarray
-    cross_entropy: float
-    frechet: float
-    diversity: np.ndarray
-    parzen: Parzen
-
-    def asdict(self) -> dict:
-        """Ready for JSON."""
-        return {
-            "conditional_accuracy": metrics.accuracy(self.confusion),
-            "conditional_accuracy_per_digit": metrics.accuracy_per_digit(self.confusion).tolist(),
-            "conditional_cross_entropy": self.cross_entropy,
-            "frechet_distance": self.frechet,
-            "diversity": float(self.diversity.mean()),
-            "diversity_per_digit": self.diversity.tolist(),
-            "parzen": self.parzen._asdict(),
-            "confusion": self.confusion.tolist(),
-        }
+_VALIDATION = slice(50_000, 51_000)  # training images on which the width of the Parzen window is chosen
 
 
 @dataclass(frozen=True)
@@ -87,7 +58,7 @@ class Judge:
         features, logits = self.classifier.judge(images, "judging")
         digits = np.argmax(logits, axis=1)
         return Coverage(
-            histogram=metrics.histogram(logits),
+            histogram=metrics.histogram(digits),
             frechet=metrics.frechet_distance(metrics.pooled_moments(features), self.pooled_moments),
             diversity=metrics.spreads(features, digits, most=PER_DIGIT) / self.spreads,
             parzen=likelihood,
@@ -109,7 +80,7 @@ def measure(backend: Backend, checkpoint: Checkpoint, seed: int) -> Evaluation:
     judge = Judge(backend, weights, training)
 
     def likelihood(images: np.ndarray, what: str) -> Parzen:
-        return parzen(images, training.images[_ASIDE], test.images, what)
+        return parzen(images, training.images[_VALIDATION], test.images, what)
 
     def look(dataset: Dataset, of: Parzen) -> Figures | Coverage:
         conditional = checkpoint.config.model == CGAN

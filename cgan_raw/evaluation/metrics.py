@@ -69,9 +69,9 @@ def pooled_moments(features: np.ndarray) -> Moments:
     return Moments(f.mean(axis=0), np.cov(f, rowvar=False))
 
 
-def histogram(logits: np.ndarray) -> np.ndarray:
-    """(10,) int64: how many images are taken for each digit."""
-    return np.bincount(np.argmax(logits, axis=1), minlength=CLASSES)
+def histogram(digits: np.ndarray) -> np.ndarray:
+    """(10,) int64: how often each digit occurs in (n,) of them."""
+    return np.bincount(digits, minlength=CLASSES)
 
 
 def entropy(counts: np.ndarray) -> float:

@@ -3,9 +3,10 @@
     ln p(x) = ln( 1/n sum_i exp(-|x - s_i|^2 / (2 sigma^2)) ) - d/2 ln(2 pi sigma^2)        in nats
 
 with n = 10,000 samples s_i, pixels in [0, 1] and d = 784.  sigma is the one of ``SIGMAS`` under which 1,000
-training images that lie aside are most likely.
+training images are most likely: the papers' GANs had not seen those, ours is trained on all 60,000.
 
-Source: Goodfellow et al. 2014, arXiv:1406.2661, section 5; Mirza & Osindero 2014, arXiv:1411.1784, table 1.
+Source: Goodfellow et al. 2014, arXiv:1406.2661, section 5, and its code, parzen_ll.py of
+github.com/goodfeli/adversarial; Mirza & Osindero 2014, arXiv:1411.1784, table 1.
 What it is worth: Theis et al. 2016, arXiv:1511.01844.
 """
 
@@ -18,7 +19,7 @@ import numpy as np
 
 from ..progress import bar
 
-SIGMAS = np.logspace(-1, 0, 10)
+SIGMAS = np.logspace(-1, 0, 10)  # parzen_ll.py
 _ROWS = 250  # points at a time: 20 MB of distances to 10,000 samples
 
 

@@ -5,19 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..config import CLASSES
 from ..files import write_atomically
 from ..images import figure_png
-from .coverage import Coverage
-from .measure import PER_DIGIT, Evaluation, Figures
+from .figures import Coverage, Figures
+from .measure import Evaluation
 from .metrics import accuracy, accuracy_per_digit
-
-if TYPE_CHECKING:
-    pass
 
 FILE_NAME = "evaluation.json"
 
@@ -30,9 +26,9 @@ diversity   mean distance between two images of a digit in those features, in th
 Parzen      for comparison with papers alone: in so many dimensions it says little about the images or the
             model (Theis et al. 2016, arXiv:1511.01844)"""
 
-_NOTES_IF_ASKED = f"generated   {PER_DIGIT:,} samples a digit"
-_NOTES_IF_NOT = f"""\
-generated   {CLASSES * PER_DIGIT:,} samples of a GAN that is asked for no digit: conditional accuracy and
+_NOTE_IF_ASKED = "generated   {:,} samples a digit"
+_NOTE_IF_NOT = """\
+generated   {:,} samples of a GAN that is asked for no digit: conditional accuracy and
             cross-entropy are left out; a digit is what the classifier takes an image for
 entropy     of the shares of the digits: 2.303 nats if all come as often, 0 if one does"""
 
@@ -55,11 +51,11 @@ def text(evaluation: Evaluation) -> str:
             row("conditional cross-entropy (nats)", lambda f: f"{f.cross_entropy:.4f}"),
         ]
         of_digits = digits("accuracy (%)", lambda f: 100 * accuracy_per_digit(f.confusion), 1)
-        notes = _NOTES_IF_ASKED
+        note = _NOTE_IF_ASKED.format(_per_digit(evaluation.generated))
     else:
         rows = [row("entropy of the digits (nats)", lambda f: f"{f.entropy:.4f}")]
         of_digits = digits("images (%)", _percent, 1)
-        notes = _NOTES_IF_NOT
+        note = _NOTE_IF_NOT.format(evaluation.generated.histogram.sum())
     return "\n".join(
         [
             f"{'':<34}{'generated':>14}{'real':>14}",
@@ -72,7 +68,7 @@ def text(evaluation: Evaluation) -> str:
             *of_digits,
             *digits("diversity", lambda f: f.diversity, 2),
             "",
-            notes,
+            note,
             _NOTES,
         ]
     )
@@ -82,10 +78,11 @@ def save(folder: Path, evaluation: Evaluation, facts: dict) -> list[Path]:
     """Write evaluation.json, which begins with ``facts``, and confusion.png, or of a plain GAN digits.png; the
     files.  Raises OSError."""
     if isinstance(evaluation.generated, Figures):
-        count, name, picture = {"samples_per_digit": PER_DIGIT}, "confusion.png", _confusion_picture
+        count = {"samples_per_digit": _per_digit(evaluation.generated)}
+        name, picture = "confusion.png", _confusion_picture
     else:
-        in_all = int(evaluation.generated.histogram.sum())
-        count, name, picture = {"samples": in_all}, "digits.png", _digits_picture
+        count = {"samples": int(evaluation.generated.histogram.sum())}
+        name, picture = "digits.png", _digits_picture
     content = {
         **facts,
         **count,
@@ -97,6 +94,11 @@ def save(folder: Path, evaluation: Evaluation, facts: dict) -> list[Path]:
     write_atomically(paths[0], (json.dumps(content, indent=2) + "\n").encode())
     write_atomically(paths[1], picture(evaluation))
     return paths
+
+
+def _per_digit(f: Figures) -> int:
+    """How many images there are of each digit, of all as many."""
+    return int(f.confusion.sum()) // CLASSES
 
 
 def _percent(f: Coverage) -> np.ndarray:

@@ -46,8 +46,8 @@ def _train(given: argparse.Namespace) -> int:
     from ..data import load_test, load_training
     from ..progress import bar
     from .classifier import Classifier, save
+    from .classifier_training import Training
     from .metrics import accuracy, confusion
-    from .training import Training
 
     backend = cli.make_backend(given)
     training = Training(backend, load_training(), given.iterations, given.seed)

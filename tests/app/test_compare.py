@@ -79,12 +79,26 @@ def test_runs_of_one_name_are_told_apart(runs, tmp_path):
     assert comparison.titles(*map(comparison.read, (runs[0], other))) == (str(runs[0]), str(other))
 
 
+def last_grid(run):
+    return max((run / "samples").iterdir())
+
+
+def test_grid_is_the_run_s_own_last_one(runs, tmp_path):
+    """A grid beyond the last line of metrics is of before the run was resumed."""
+    own = last_grid(runs[0])
+    Image.new("L", (400, 200), 255).save(runs[0] / "samples" / "999999.png")
+    iteration, picture = comparison.read(runs[0]).samples
+    with Image.open(own) as expected:
+        assert np.array_equal(picture, expected)
+    assert iteration == int(own.stem)
+
+
 def test_picture_shows_both(runs, tmp_path):
     """Of a run whose samples are made white, that half of the upper part is brighter."""
     pictures = []
     for white in (0, 1):
         folders = [shutil.copytree(run, tmp_path / f"{white}{run.name}") for run in runs]
-        Image.new("L", (400, 200), 255).save(folders[white] / "samples" / "999999.png")
+        Image.new("L", (400, 200), 255).save(last_grid(folders[white]))
         assert call(compare.main, *folders, "--out", tmp_path / "compare.png").code == 0
         with Image.open(tmp_path / "compare.png") as picture:
             assert picture.format == "PNG"

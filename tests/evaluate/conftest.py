@@ -45,7 +45,7 @@ def few(training, test_set):
     """The command, quick: few samples, and few real images."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(measure, "PER_DIGIT", 12)
-        patch.setattr(measure, "_ASIDE", slice(2_000, 2_050))
+        patch.setattr(measure, "_VALIDATION", slice(2_000, 2_050))
         for name, dataset, count in (("load_training", training, 2_050), ("load_test", test_set, 500)):
             part = Dataset(dataset.images[:count], dataset.labels[:count])
             patch.setattr(measure, name, lambda part=part: part)

@@ -9,7 +9,7 @@ from commands import assert_refused, call
 from cgan_raw.backends import make_backend
 from cgan_raw.data import Dataset
 from cgan_raw.evaluation import classifier, train_classifier
-from cgan_raw.evaluation.training import ROWS, SHIFTS, Training
+from cgan_raw.evaluation.classifier_training import ROWS, SHIFTS, Training
 from cgan_raw.testing import assert_gradient
 
 

@@ -238,8 +238,8 @@ def test_pooled_moments_are_those_of_all_images(rng):
     np.testing.assert_allclose(found.covariance, centred.T @ centred / 49, rtol=1e-5)
 
 
-def test_histogram_counts_what_images_are_taken_for():
-    assert metrics.histogram(np.eye(10)[[3, 3, 9, 0]]).tolist() == [1, 0, 0, 2, 0, 0, 0, 0, 0, 1]
+def test_histogram_counts_digits():
+    assert metrics.histogram(np.array([3, 3, 9, 0])).tolist() == [1, 0, 0, 2, 0, 0, 0, 0, 0, 1]
 
 
 def test_entropy_is_that_of_the_shares():
