@@ -20,6 +20,7 @@ from .images import draw_losses, figure_png
 from .runs import METRICS_FILE, read_metrics, sample_paths
 
 NOT_KNOWN = "-"
+_WIDEST = 34  # letters
 
 #: Figures of evaluation.json: their names here, where they lie under "generated", and how they are shown.
 _FIGURES = (
@@ -158,7 +159,7 @@ def save_picture(path: Path, left: Side, right: Side) -> None:
 
 def _draw_samples(axes: Axes, side: Side, title: str) -> None:
     axes.axis("off")
-    about = f"{title}: {side.settings['model']}"
+    about = f"{_shorten(title)}: {side.settings['model']}"
     if side.samples is None:
         axes.text(0.5, 0.5, "no samples yet", ha="center", va="center")
     else:
@@ -171,13 +172,19 @@ def _draw_samples(axes: Axes, side: Side, title: str) -> None:
 def _draw_table(axes: Axes, cells: list[tuple[str, str, str]]) -> None:
     """The first line is the head."""
     axes.axis("off")
-    drawn = axes.table(cells, bbox=(0.1, 0, 0.8, 1), edges="horizontal")
+    shortened = [[_shorten(cell) for cell in line] for line in cells]
+    drawn = axes.table(shortened, bbox=(0.1, 0, 0.8, 1), edges="horizontal")
     drawn.auto_set_font_size(False)
     drawn.set_fontsize(10)
     for (row, column), cell in drawn.get_celld().items():
         cell.get_text().set_horizontalalignment("right" if column else "left")
         cell.set_text_props(weight="bold" if row == 0 else "normal", parse_math=False)
         cell.set_linewidth(0.5)
+
+
+def _shorten(text: str) -> str:
+    """What has room in half the picture: of a long path the end."""
+    return text if len(text) <= _WIDEST else "…" + text[1 - _WIDEST :]
 
 
 def _setting(value: object) -> str:

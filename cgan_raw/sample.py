@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _ALL_DIGITS = "0123456789"
 _COUNT = 10  # of each digit, and steps of a walk
 _COUNT_OF_GAN = 100
+_WIDEST = 100  # images in a row, where nobody asked for a grid
 
 
 def parser() -> argparse.ArgumentParser:
@@ -56,7 +57,7 @@ def _add_what_is_drawn(result: argparse.ArgumentParser) -> None:
     size.add_argument(
         "--grid", metavar="ROWSxCOLS",
         help="images in the picture, shared out among the digits; a walk is a row "
-        "(default: a row of --count for each digit)",
+        "(default: a row of --count for each digit, folded after a hundred)",
     )  # fmt: skip
     walk = result.add_mutually_exclusive_group()
     walk.add_argument("--interpolate", action="store_true", help="walk from one noise to another in each row")
@@ -107,8 +108,7 @@ def _sheet(
         return sheets.morph(generator, given.seed, digits, rows, columns)
     if given.interpolate:
         return sheets.interpolation(generator, given.seed, digits, rows, columns)
-    fills_the_picture = digits or given.grid is not None
-    count = rows * columns if fills_the_picture else given.count or _COUNT_OF_GAN
+    count = _count(given, digits) if given.grid is None else rows * columns
     return sheets.samples(generator, given.seed, digits, count, columns)
 
 
@@ -137,11 +137,16 @@ def _size(given: argparse.Namespace, digits: list[int]) -> tuple[int, int]:
                 f"--grid {given.grid}: {what} cannot be shared out evenly among {shared_out} digits"
             )
         return rows, columns
-    if walks or digits:
+    if walks:
         return _COUNT if given.morph or not digits else len(digits), given.count or _COUNT
-    count = given.count or _COUNT_OF_GAN
-    columns = math.isqrt(count - 1) + 1
+    count = _count(given, digits)
+    columns = min(count // len(digits), _WIDEST) if digits else math.isqrt(count - 1) + 1
     return -(-count // columns), columns
+
+
+def _count(given: argparse.Namespace, digits: list[int]) -> int:
+    """Images in all, where nobody asked for a grid."""
+    return len(digits) * (given.count or _COUNT) if digits else given.count or _COUNT_OF_GAN
 
 
 def _check(given: argparse.Namespace) -> None:

@@ -51,10 +51,12 @@ def text(evaluation: Evaluation) -> str:
             row("conditional cross-entropy (nats)", lambda f: f"{f.cross_entropy:.4f}"),
         ]
         of_digits = digits("accuracy (%)", lambda f: 100 * accuracy_per_digit(f.confusion), 1)
+        paper = f"   {_PAPER}"
         note = _NOTE_IF_ASKED.format(_per_digit(evaluation.generated))
     else:
         rows = [row("entropy of the digits (nats)", lambda f: f"{f.entropy:.4f}")]
         of_digits = digits("images (%)", _percent, 1)
+        paper = ""
         note = _NOTE_IF_NOT.format(evaluation.generated.histogram.sum())
     return "\n".join(
         [
@@ -62,7 +64,7 @@ def text(evaluation: Evaluation) -> str:
             *rows,
             row("Fréchet distance", lambda f: f"{f.frechet:.2f}"),
             row("diversity", lambda f: f"{np.nanmean(f.diversity):.3f}"),
-            row("Parzen log-likelihood (nats)", _likelihood) + f"   {_PAPER}",
+            row("Parzen log-likelihood (nats)", _likelihood) + paper,
             "",
             f"{'digit':<34}" + "".join(f"{digit:>7}" for digit in range(CLASSES)),
             *of_digits,
