@@ -83,7 +83,7 @@ def _parse_metadata(path: Path, metadata: dict[str, str]) -> tuple[int, TrainCon
     """The iteration and the settings; one that is not stated has its default."""
     try:
         iteration, config = int(metadata["iteration"]), TrainConfig(**json.loads(metadata["config"]))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: its metadata cannot be used: {_first_line(error)}") from None
     if iteration < 0 or metadata["seed"] != str(config.seed):
         raise InputError(f"{path}: its metadata cannot be those of a run")

@@ -1,14 +1,19 @@
-"""What the command lines share: errors become one line and an exit code."""
+"""What the command lines share: flags, checks, and how errors and signals become a line and an exit code."""
 
 from __future__ import annotations
 
 import argparse
+import io
+import os
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import InputError, TrainingError, explain
+from .files import target
 
 if TYPE_CHECKING:
     from .backend import Backend
@@ -42,14 +47,31 @@ def check_seed(seed: int) -> None:
         raise InputError(f"--seed must be from 0 to 2^64 - 1, not {seed}")
 
 
-def check_places(*paths: Path) -> None:
-    """InputError unless each file's folder is there and no two files, those read among them, are one."""
-    places = [path.resolve() for path in paths]
-    for path, place in zip(paths, places, strict=True):
-        if not path.parent.is_dir():
-            raise InputError(f"{path}: no such folder")
-        if places.count(place) > 1:
-            raise InputError(f"{path}: is given for two files")
+def path(text: str) -> Path:
+    """How argparse reads a path; an empty one is not the folder that one is in."""
+    if not text:
+        raise argparse.ArgumentTypeError("must not be empty")
+    return Path(text)
+
+
+def check_places(*written: Path, read: Iterable[Path] = ()) -> None:
+    """InputError unless each file can be written and is no other of them, nor one of those that are read."""
+    places = [os.path.realpath(each) for each in (*written, *read)]
+    for each in written:
+        if places.count(os.path.realpath(each)) > 1:
+            raise InputError(f"{each}: is given for two files")
+        try:
+            check_folder(target(each).parent, each)
+        except OSError as error:
+            raise InputError(explain(error)) from None
+
+
+def check_folder(folder: Path, given: Path) -> None:
+    """InputError, which names what was given, unless files can be put into a folder."""
+    if not folder.is_dir():
+        raise InputError(f"{given}: no such folder")
+    if not os.access(folder, os.W_OK):
+        raise InputError(f"{given}: the folder cannot be written")
 
 
 def make_backend(given: argparse.Namespace, graph: bool = True) -> Backend:
@@ -60,7 +82,26 @@ def make_backend(given: argparse.Namespace, graph: bool = True) -> Backend:
 
 
 def run(main: Callable[[], int]) -> int:
-    """Call ``main``; its exit code, or 2 for bad input and 1 for a failure, each with one line on stderr."""
+    """Call ``main``, which also reads the command line; the exit code.
+
+    It is what ``main`` returns, 2 for bad input and 1 for a failure, each with one line on stderr, or 128 and
+    the number of a signal: 130 after Ctrl-C, 143 after SIGTERM, 141 (SIGPIPE) where nobody reads the output.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # of a letter that the terminal does not have
+    with _termination_unwinds():
+        code = _exit_code(main)
+        try:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python tries again at its end
+            code = code or _unwritten(error)
+    return code
+
+
+def _exit_code(main: Callable[[], int]) -> int:
     try:
         return main()
     except InputError as error:
@@ -70,9 +111,28 @@ def run(main: Callable[[], int]) -> int:
     except MemoryError as error:
         return _fail(f"not enough memory: {error}", 1)
     except OSError as error:
-        return _fail(explain(error), 1)
+        return _unwritten(error)
     except KeyboardInterrupt:
-        return 130
+        return 128 + signal.SIGINT
+    except SystemExit as end:  # argparse, and SIGTERM
+        return end.code
+
+
+@contextmanager
+def _termination_unwinds() -> Iterator[None]:
+    """Inside, SIGTERM ends the process as Ctrl-C does: half a file is removed on the way out."""
+    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _unwritten(error: OSError) -> int:
+    """A reader that has gone away is told nothing."""
+    if isinstance(error, BrokenPipeError):
+        return 128 + signal.SIGPIPE
+    return _fail(explain(error), 1)
 
 
 def _fail(error: object, code: int) -> int:

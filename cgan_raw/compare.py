@@ -13,18 +13,17 @@ def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(
         prog="python -m cgan_raw.compare", description="Put two runs side by side, as a table and as a picture."
     )
-    result.add_argument("runs", type=Path, nargs=2, metavar="RUN", help="a run folder")
+    result.add_argument("runs", type=cli.path, nargs=2, metavar="RUN", help="a run folder")
     result.add_argument(
-        "--out", type=Path, default=Path("compare.png"), metavar="FILE",
+        "--out", type=cli.path, default=Path("compare.png"), metavar="FILE",
         help="the picture (default: %(default)s)",
     )  # fmt: skip
     return result
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code: 0, 1 cannot write, 2 bad input."""
-    given = parser().parse_args(arguments)
-    return cli.run(lambda: _compare(given))
+    """The exit code, as of :func:`cli.run`."""
+    return cli.run(lambda: _compare(parser().parse_args(arguments)))
 
 
 def _compare(given: argparse.Namespace) -> int:

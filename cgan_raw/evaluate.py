@@ -4,39 +4,35 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 from . import cli
-from .errors import InputError
 
 
 def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(
         prog="python -m cgan_raw.evaluate", description="Say how good a checkpoint's digits are."
     )
-    result.add_argument("checkpoint", type=Path, help="a checkpoint.safetensors")
+    result.add_argument("checkpoint", type=cli.path, help="a checkpoint.safetensors")
     cli.add_device(result)
     result.add_argument(
         "--seed", type=int, default=0, metavar="N", help="the seed of the noise (default: %(default)s)"
     )
     result.add_argument(
-        "--out", type=Path, metavar="DIR",
+        "--out", type=cli.path, metavar="DIR",
         help="where evaluation.json and a picture go (default: the checkpoint's folder)",
     )  # fmt: skip
     return result
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code: 0, 1 cannot write, 2 bad input, 130 after Ctrl-C."""
-    given = parser().parse_args(arguments)
-    return cli.run(lambda: _evaluate(given))
+    """The exit code, as of :func:`cli.run`."""
+    return cli.run(lambda: _evaluate(parser().parse_args(arguments)))
 
 
 def _evaluate(given: argparse.Namespace) -> int:
     cli.check_seed(given.seed)
     folder = given.checkpoint.parent if given.out is None else given.out
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder")
+    cli.check_folder(folder, folder)
 
     from . import __version__
     from .checkpoint import load
@@ -52,8 +48,6 @@ def _evaluate(given: argparse.Namespace) -> int:
     if config.data is not None:
         print(f"note        trained on {config.data}, compared with the embedded MNIST", flush=True)
     evaluation = measure(backend, checkpoint, given.seed)
-    print(f"classifier  {100 * evaluation.classifier['test_accuracy']:.2f} % of the test set\n")
-    print(report.text(evaluation))
     facts = {
         "version": __version__,
         "model": config.model,
@@ -62,7 +56,10 @@ def _evaluate(given: argparse.Namespace) -> int:
         "iteration": checkpoint.iteration,
         "seed": given.seed,
     }
-    print("\nsaved", *report.save(folder, evaluation, facts))
+    saved = report.save(folder, evaluation, facts)
+    print(f"classifier  {100 * evaluation.classifier['test_accuracy']:.2f} % of the test set\n")
+    print(report.text(evaluation))
+    print("\nsaved", *saved)
     return 0
 
 

@@ -15,22 +15,21 @@ def parser() -> argparse.ArgumentParser:
         description="Write a checkpoint's generator as an ONNX model. Inputs: noise (B,100) float32 and, of a "
         "conditional GAN, label (B,) int64; output: image (B,28,28) float32 from -1 to 1.",
     )
-    result.add_argument("checkpoint", type=Path, help="a checkpoint.safetensors")
+    result.add_argument("checkpoint", type=cli.path, help="a checkpoint.safetensors")
     result.add_argument(
-        "--onnx", type=Path, default=Path("generator.onnx"), metavar="FILE",
+        "--onnx", type=cli.path, default=Path("generator.onnx"), metavar="FILE",
         help="the model (default: %(default)s)",
     )  # fmt: skip
     return result
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code: 0, 1 cannot write, 2 bad input."""
-    given = parser().parse_args(arguments)
-    return cli.run(lambda: _export(given))
+    """The exit code, as of :func:`cli.run`."""
+    return cli.run(lambda: _export(parser().parse_args(arguments)))
 
 
 def _export(given: argparse.Namespace) -> int:
-    cli.check_places(given.checkpoint, given.onnx)
+    cli.check_places(given.onnx, read=[given.checkpoint])
 
     from .checkpoint import load
     from .files import write_atomically

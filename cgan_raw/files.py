@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -14,23 +15,42 @@ _SUFFIX = ".partial"
 def write_atomically(path: Path, content: bytes) -> None:
     """Replace a file in one step; until then, and after any failure, the previous file is whole.
 
+    Where ``path`` is a symbolic link, the file that it points to is replaced.
+
     Raises
     ------
     OSError : the disk is full, the folder is gone, ...; it names ``path``, and nothing is left behind.
     """
     with _naming(path):
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=_SUFFIX, dir=path.parent)
+        place = target(path)
+        handle, temporary = tempfile.mkstemp(prefix=f".{place.name}.", suffix=_SUFFIX, dir=place.parent)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             os.chmod(temporary, 0o666 & ~_umask())
-            os.replace(temporary, path)
+            os.replace(temporary, place)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
-        _sync_folder(path.parent)
+        _sync_folder(place.parent)
+
+
+def target(path: Path) -> Path:
+    """The file that is written for ``path``, at the end of symbolic links.
+
+    Raises
+    ------
+    OSError : what lies there is not a file that can be replaced but a folder, a pipe, a device; it names
+        ``path``.
+    """
+    place = Path(os.path.realpath(path))
+    if place.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if os.path.lexists(place) and not place.is_file():
+        raise OSError(errno.EINVAL, "Not a regular file", str(path))
+    return place
 
 
 def append(path: Path, content: bytes) -> None:

@@ -11,10 +11,15 @@ from tqdm import tqdm
 def bar(steps: Iterable, what: str) -> Iterable:
     """The same steps; while they are walked on a terminal, how far that is.  The bar is gone at the end."""
     layout = "{desc} {n_fmt}/{total_fmt} |{bar}| {remaining} left"
-    hidden = not sys.stdout.isatty()
+    hidden = not _on_terminal()
     return tqdm(
         steps, what, leave=False, file=sys.stdout, bar_format=layout, dynamic_ncols=True, disable=hidden
     )
+
+
+def _on_terminal() -> bool:
+    """A closed stdout is None."""
+    return sys.stdout is not None and sys.stdout.isatty()
 
 
 class Progress:
@@ -26,7 +31,7 @@ class Progress:
     def __init__(self, done: int, total: int, batch_size: int, quiet: bool):
         self.total, self.batch_size, self.quiet = total, batch_size, quiet
         self.bar = None
-        if not quiet and sys.stdout.isatty():
+        if not quiet and _on_terminal():
             layout = "{n_fmt}/{total_fmt} |{bar}|{postfix}, {remaining} left"
             self.bar = tqdm(total=total, initial=done, bar_format=layout, file=sys.stdout, dynamic_ncols=True)
 

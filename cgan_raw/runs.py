@@ -18,7 +18,7 @@ from .files import append, remove_partial_files, write_atomically
 
 METRICS_FILE = "metrics.jsonl"
 
-#: What a line of it has, all numbers.
+#: What a line of it has, all of them finite numbers.
 METRICS = {"iteration", "d_loss", "d_accuracy", "g_loss", "images_per_second", "seconds"}
 
 
@@ -94,7 +94,8 @@ def reopen(folder: Path, given: dict, may_change: set[str]) -> Run:
 
     Raises
     ------
-    InputError : no usable checkpoint lies there, or a setting is given that the run's results depend on.
+    InputError : no usable checkpoint lies there, a setting is given that the run's results depend on, or fewer
+        iterations than lie behind it.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such run folder")
@@ -103,6 +104,9 @@ def reopen(folder: Path, given: dict, may_change: set[str]) -> Run:
         stated = getattr(start.config, name)
         if given[name] != stated:
             raise InputError(f"--{name.replace('_', '-')} {given[name]}: the run in {folder} has {stated}")
+    if given.get("iterations", start.iteration) < start.iteration:
+        wanted, reached = given["iterations"], start.iteration
+        raise InputError(f"--iterations {wanted}: the run in {folder} is at iteration {reached} already")
     config = dataclasses.replace(start.config, **given)
     run = Run(folder, config, start)
     run.metrics = read_metrics(run.metrics_path, start.iteration)
@@ -126,16 +130,26 @@ def sample_paths(folder: Path, iteration: int) -> list[tuple[int, Path]]:
 
 
 def read_metrics(path: Path, iteration: float = math.inf) -> list[dict]:
-    """The lines up to an iteration; one that was cut short or damaged is dropped."""
+    """The lines up to an iteration, none if there is no file; one that was cut short or damaged is dropped.
+
+    Raises
+    ------
+    InputError : the file cannot be read.
+    """
+    try:
+        content = path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        content = ""
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     metrics = []
-    content = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
     for text in content.splitlines():
         try:
             line = json.loads(text)
-            numbers = all(isinstance(value, (int, float)) for value in line.values())
-            if line.keys() == METRICS and numbers and line["iteration"] <= iteration:
+            finite = all(map(math.isfinite, line.values()))
+            if line.keys() == METRICS and finite and line["iteration"] <= iteration:
                 metrics.append(line)
-        except (ValueError, TypeError, AttributeError):
+        except (ValueError, TypeError, AttributeError, OverflowError):
             continue
     return metrics
 

@@ -27,19 +27,19 @@ def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(
         prog="python -m cgan_raw.sample", description="Draw digits from a checkpoint."
     )
-    result.add_argument("checkpoint", type=Path, help="a checkpoint.safetensors")
+    result.add_argument("checkpoint", type=cli.path, help="a checkpoint.safetensors")
     cli.add_device(result)
     _add_what_is_drawn(result)
     result.add_argument(
-        "--out", type=Path, default=Path("samples.png"), metavar="FILE",
+        "--out", type=cli.path, default=Path("samples.png"), metavar="FILE",
         help="the picture (default: %(default)s)",
     )  # fmt: skip
     result.add_argument(
-        "--gif", type=Path, metavar="FILE", help="the walks of --interpolate or --morph as a film too"
+        "--gif", type=cli.path, metavar="FILE", help="the walks of --interpolate or --morph as a film too"
     )
     result.add_argument(
         "--npz",
-        type=Path,
+        type=cli.path,
         metavar="FILE",
         help="the images as arrays too: images (n,28,28) and, where each shows one digit, labels (n,), uint8",
     )
@@ -70,9 +70,8 @@ def _add_what_is_drawn(result: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code: 0, 1 cannot write, 2 bad input, 130 after Ctrl-C."""
-    given = parser().parse_args(arguments)
-    return cli.run(lambda: _sample(given))
+    """The exit code, as of :func:`cli.run`."""
+    return cli.run(lambda: _sample(parser().parse_args(arguments)))
 
 
 def _sample(given: argparse.Namespace) -> int:
@@ -89,13 +88,14 @@ def _sample(given: argparse.Namespace) -> int:
     sheet = _sheet(given, generator, digits, rows, columns)
     images = Sampler(generator, sheet.z, sheet.labels).images()
     save_png(given.out, sheet.picture(images))
-    print(f"{len(images)} images in {given.out}")
+    saved = [f"{len(images)} images in {given.out}"]
     if given.gif is not None:
         save_walk(given.gif, sheet.frames(images))
-        print(f"{columns} steps in {given.gif}")
+        saved.append(f"{columns} steps in {given.gif}")
     if given.npz is not None:
         save_arrays(given.npz, images, None if given.morph else sheet.labels)
-        print(f"{len(images)} images in {given.npz}")
+        saved.append(f"{len(images)} images in {given.npz}")
+    print("\n".join(saved))
     return 0
 
 
@@ -157,12 +157,12 @@ def _check(given: argparse.Namespace) -> None:
         raise InputError(f"--morph must be two digits that differ, such as 3:8, not {given.morph!r}")
     if given.grid is not None and not re.fullmatch("[1-9][0-9]{0,8}x[1-9][0-9]{0,8}", given.grid):
         raise InputError(f"--grid must be rows and columns, such as 4x6, not {given.grid!r}")
-    if given.count is not None and given.count < 1:
-        raise InputError(f"--count must be at least 1, not {given.count}")
+    if given.count is not None and not 1 <= given.count < 10**9:
+        raise InputError(f"--count must be at least 1 and below 10^9, not {given.count}")
     _check_walks(given)
     cli.check_seed(given.seed)
-    paths = [path for path in (given.checkpoint, given.out, given.gif, given.npz) if path is not None]
-    cli.check_places(*paths)
+    written = [path for path in (given.out, given.gif, given.npz) if path is not None]
+    cli.check_places(*written, read=[given.checkpoint])
 
 
 def _check_walks(given: argparse.Namespace) -> None:

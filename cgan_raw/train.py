@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import fields
-from pathlib import Path
 
 from . import cli
 from .config import MODELS, TrainConfig
@@ -29,7 +28,7 @@ _HELP = {
 
 def _absolute(folder: str) -> str:
     """A run can be resumed from anywhere."""
-    return str(Path(folder).resolve())
+    return str(cli.path(folder).resolve())
 
 
 #: How argparse reads the settings that are no whole numbers.
@@ -54,8 +53,8 @@ def parser() -> argparse.ArgumentParser:
             help=_HELP[field.name] + shown,
         )
     folder = result.add_mutually_exclusive_group()
-    folder.add_argument("--out", type=Path, metavar="DIR", help="the run folder (default: runs/DATE-TIME)")
-    folder.add_argument("--resume", type=Path, metavar="RUN", help="go on with the run in this folder")
+    folder.add_argument("--out", type=cli.path, metavar="DIR", help="the run folder (default: runs/DATE-TIME)")
+    folder.add_argument("--resume", type=cli.path, metavar="RUN", help="go on with the run in this folder")
     result.add_argument(
         "--no-graph", action="store_true", help="on gpu: launch kernel by kernel, not as a CUDA graph"
     )
@@ -64,22 +63,20 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code: 0, 1 diverged or cannot write, 2 bad input, 130 after Ctrl-C, 143 after SIGTERM."""
-    flags = parser().parse_args(arguments)
-    settings = {name: value for name, value in vars(flags).items() if name in _HELP}
+    """The exit code, as of :func:`cli.run`."""
+    return cli.run(lambda: _train(parser().parse_args(arguments)))
 
-    def start() -> int:
-        from . import runs, trainer  # NumPy and what stands on it: --help needs none of it
 
-        backend = cli.make_backend(flags, graph=not flags.no_graph)
+def _train(given: argparse.Namespace) -> int:
+    from . import runs, trainer  # NumPy and what stands on it: --help needs none of it
 
-        if flags.resume is None:
-            run = runs.create(flags.out, TrainConfig(**settings))
-        else:
-            run = runs.reopen(flags.resume, settings, _MAY_CHANGE)
-        return trainer.train(run, backend, flags.quiet)
-
-    return cli.run(start)
+    settings = {name: value for name, value in vars(given).items() if name in _HELP}
+    backend = cli.make_backend(given, graph=not given.no_graph)
+    if given.resume is None:
+        run = runs.create(given.out, TrainConfig(**settings))
+    else:
+        run = runs.reopen(given.resume, settings, _MAY_CHANGE)
+    return trainer.train(run, backend, given.quiet)
 
 
 if __name__ == "__main__":

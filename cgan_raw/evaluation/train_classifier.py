@@ -23,16 +23,15 @@ def parser() -> argparse.ArgumentParser:
         "--seed", type=int, default=0, metavar="N", help="weights are a function of it (default: %(default)s)"
     )
     result.add_argument(
-        "--out", type=Path, default=Path("classifier.safetensors"), metavar="FILE",
+        "--out", type=cli.path, default=Path("classifier.safetensors"), metavar="FILE",
         help="the weights; their digest and accuracy go into a .json beside it (default: %(default)s)",
     )  # fmt: skip
     return result
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code: 0, 1 cannot write, 2 bad input, 130 after Ctrl-C."""
-    given = parser().parse_args(arguments)
-    return cli.run(lambda: _train(given))
+    """The exit code, as of :func:`cli.run`."""
+    return cli.run(lambda: _train(parser().parse_args(arguments)))
 
 
 def _train(given: argparse.Namespace) -> int:
@@ -41,7 +40,7 @@ def _train(given: argparse.Namespace) -> int:
     cli.check_seed(given.seed)
     if given.out.suffix != ".safetensors":
         raise InputError(f"--out must end in .safetensors, not {given.out}")
-    cli.check_places(given.out)
+    cli.check_places(given.out, given.out.with_suffix(".json"))
 
     from ..data import load_test, load_training
     from ..progress import bar

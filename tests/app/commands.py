@@ -17,7 +17,9 @@ import cgan_raw
 
 #: Where the package under test lies; processes of their own are given it, whatever folder they run in.
 ROOT = Path(cgan_raw.__file__).resolve().parents[1]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+#: What they print goes through a buffer, as it does where nobody asks for anything else.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+ENVIRONMENT["PYTHONPATH"] = str(ROOT)
 
 #: Seconds after which a process hangs; long, for machines that do other things too.
 PATIENCE = 120

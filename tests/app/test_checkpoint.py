@@ -296,6 +296,7 @@ BAD_METADATA = {
     "no config": {"config": None},
     "config no JSON": {"config": "{"},
     "config a list": {"config": "[]"},
+    "config nested deeply": {"config": "[" * 100_000},
     "config with an unknown setting": {"config": '{"colour": 1}'},
     "config out of range": {"config": '{"batch_size": 0}'},
     "config of another model": {"config": '{"model": "vae"}'},

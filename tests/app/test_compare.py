@@ -1,13 +1,16 @@
 """Two runs side by side: the table says what their files say, the picture shows both, bad input is one line."""
 
+import dataclasses
 import json
 import os
 import shutil
 import statistics
+import struct
+import zlib
 
 import numpy as np
 import pytest
-from commands import assert_failed, assert_refused, call, leftovers, metrics
+from commands import assert_refused, call, leftovers, metrics
 from PIL import Image
 
 from cgan_raw import compare, comparison
@@ -19,6 +22,16 @@ EVALUATION = {
         "frechet_distance": 12.345,
         "diversity": 0.9876,
         "parzen": {"log_likelihood": 101.26, "standard_error": 1.5, "sigma": 0.2},
+    },
+}
+
+EVALUATION_OF_GAN = {
+    "iteration": 30,
+    "generated": {
+        "digit_entropy": 2.2834,
+        "frechet_distance": 110.25,
+        "diversity": 0.996,
+        "parzen": {"log_likelihood": 99.5, "standard_error": 1.5, "sigma": 0.2},
     },
 }
 
@@ -59,6 +72,32 @@ def test_table_says_what_the_files_say(runs, tmp_path):
     assert f"{runs[0]} is not" not in result.out
 
 
+def test_a_conditional_gan_and_a_plain_one_have_figures_of_their_own(runs, tmp_path):
+    for run, evaluation in zip(runs, (EVALUATION, EVALUATION_OF_GAN), strict=True):
+        (run / "evaluation.json").write_text(json.dumps(evaluation))
+    result = call(compare.main, *runs, "--out", tmp_path / "compare.png")
+    found = table(result)
+    assert found["conditional accuracy (%)"] == ["91.23", "-"]
+    assert found["entropy of the digits (nats)"] == ["-", "2.283"]
+    assert found["diversity"] == ["0.988", "0.996"]
+    assert "\nFréchet distance and diversity: of a cgan by the digit asked for, of a gan" in result.out
+
+
+def test_time_is_in_minutes_and_seconds(runs):
+    side = comparison.read(runs[0])
+    for seconds, shown in ((59.4, "0m59s"), (125, "2m05s"), (3_599.6, "60m00s")):
+        last = side.metrics[-1] | {"seconds": seconds}
+        assert dataclasses.replace(side, metrics=[last]).row()["time"] == shown
+
+
+@pytest.mark.parametrize("value", ["x", None, [1], float("nan"), 10**400])
+def test_line_of_metrics_that_is_damaged_is_left_out(value, runs):
+    lines = metrics(runs[0])
+    damaged = [*lines[:3], lines[3] | {"d_loss": value}, *lines[4:]]
+    (runs[0] / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in damaged))
+    assert comparison.read(runs[0]).metrics == lines[:3] + lines[4:]
+
+
 def test_only_settings_that_differ_are_shown(runs, tmp_path):
     found = table(call(compare.main, *runs, "--out", tmp_path / "compare.png"))
     one, two = (json.loads((run / "config.json").read_text()) for run in runs)
@@ -77,6 +116,14 @@ def test_run_that_does_not_name_its_model_is_of_a_cgan(runs, tmp_path):
 def test_runs_of_one_name_are_told_apart(runs, tmp_path):
     other = shutil.copytree(runs[1], tmp_path / "deeper" / "one")
     assert comparison.titles(*map(comparison.read, (runs[0], other))) == (str(runs[0]), str(other))
+
+
+def test_name_is_shown_as_it_is(runs, tmp_path):
+    """Neither as a border of the table nor as a formula."""
+    other = shutil.copytree(runs[1], tmp_path / r"a|b $\x$")
+    result = call(compare.main, runs[0], other, "--out", tmp_path / "compare.png")
+    assert table(result)[""] == ["one", r"a\|b $\x$"]
+    assert (tmp_path / "compare.png").exists()
 
 
 def last_grid(run):
@@ -106,6 +153,25 @@ def test_picture_shows_both(runs, tmp_path):
         pictures.append([half.mean() for half in np.array_split(upper, 2, axis=1)])
     assert pictures[0][0] > pictures[0][1] + 20
     assert pictures[1][1] > pictures[1][0] + 20
+
+
+def test_picture_says_what_each_run_s_files_say(runs, tmp_path, monkeypatch):
+    """Of the first run, the last grid is from before its last line of metrics."""
+    last_grid(runs[0]).unlink()
+    figures, png = [], comparison.figure_png
+    monkeypatch.setattr(comparison, "figure_png", lambda figure: figures.append(figure) or png(figure))
+    sides = tuple(map(comparison.read, runs))
+    comparison.save_picture(tmp_path / "compare.png", *sides)
+    axes = figures[0].axes
+    assert [part.get_title() for part in axes[:2]] == ["one: cgan, iteration 40", "two: gan, iteration 30"]
+    losses = sorted(axes[2:4], key=lambda part: part.get_position().x0)
+    for part, run in zip(losses, runs, strict=True):
+        assert part.get_lines()[0].get_ydata().tolist() == [line["d_loss"] for line in metrics(run)]
+    cells = axes[4].tables[0].get_celld()
+    expected = [("", "one", "two"), *comparison.rows(*sides)]
+    assert len(cells) == 3 * len(expected)
+    for (row, column), cell in cells.items():
+        assert cell.get_text().get_text() == expected[row][column]
 
 
 def test_runs_without_samples_are_compared(runs, tmp_path):
@@ -141,6 +207,33 @@ def test_damaged_run_is_refused(case, runs, tmp_path):
     assert not (tmp_path / "compare.png").exists()
 
 
+def chunk(name: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+
+def header(width: int, height: int) -> bytes:
+    """What a PNG in greys begins with."""
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+
+
+SOME_PIXELS = chunk(b"IDAT", zlib.compress(bytes(4_000))[:20])
+
+PICTURES = {
+    "ends in the header": header(400, 200)[:11],
+    "ends after the header": header(400, 200)[:35],
+    "ends in the pixels": header(400, 200) + SOME_PIXELS,
+    "header too short": header(400, 200)[:8] + chunk(b"IHDR", bytes(12)),
+    "no chunk after pixels": header(400, 200) + SOME_PIXELS + bytes(12),
+    "too large": header(30_000, 30_000) + SOME_PIXELS,
+}
+
+
+def test_damaged_picture_is_refused(runs, tmp_path):
+    for content in PICTURES.values():
+        last_grid(runs[0]).write_bytes(content)
+        assert_refused(call(compare.main, *runs, "--out", tmp_path / "compare.png"), last_grid(runs[0]))
+
+
 def test_missing_folders_are_refused(runs, tmp_path):
     assert_refused(call(compare.main, runs[0], tmp_path / "none"), tmp_path / "none")
     out = tmp_path / "none" / "compare.png"
@@ -150,5 +243,5 @@ def test_missing_folders_are_refused(runs, tmp_path):
 def test_place_that_cannot_be_written_is_named(runs, tmp_path):
     (tmp_path / "taken").mkdir()
     result = call(compare.main, *runs, "--out", tmp_path / "taken")
-    assert_failed(result, tmp_path / "taken", os.strerror(21))
+    assert_refused(result, tmp_path / "taken", os.strerror(21))
     assert not leftovers(tmp_path)

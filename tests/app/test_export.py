@@ -1,6 +1,7 @@
 """The ONNX model is valid, computes what our own samples are made of, and is written whole or not at all."""
 
 import os
+import shutil
 import sys
 
 import numpy as np
@@ -57,7 +58,7 @@ def test_model_is_valid_and_says_where_it_comes_from(exported):
     checkpoint, path, out = exported
     model = onnx.load(path)
     onnx.checker.check_model(model, full_check=True)
-    assert model.opset_import[0].version == 13
+    assert (model.opset_import[0].version, model.ir_version) == (13, 7)
     assert {p.key: p.value for p in model.metadata_props} == {
         "model": checkpoint.config.model,
         "iteration": str(checkpoint.iteration),
@@ -66,6 +67,14 @@ def test_model_is_valid_and_says_where_it_comes_from(exported):
     weights = sum(int(np.prod(t.dims)) for t in model.graph.initializer if t.name != "shape")
     assert weights == 1_494_520 - (1_000 if checkpoint.config.model == "gan" else 0)
     assert str(path) in out
+
+
+def test_weights_lie_in_the_order_of_their_use(exported):
+    import onnx
+
+    graph = onnx.load(exported[1]).graph
+    weights = [tensor.name for tensor in graph.initializer]
+    assert weights == [name for node in graph.node for name in node.input if name in weights]
 
 
 def test_inputs_and_output_are_as_documented(exported, session):
@@ -107,10 +116,20 @@ def test_bad_input_is_refused(checkpoint, tmp_path):
     assert_refused(call(export.main, checkpoint, "--onnx", out), out)
 
 
+@pytest.mark.parametrize("spelt", ["c.safetensors", "../x/c.safetensors"])
+def test_checkpoint_is_not_overwritten(spelt, checkpoint, tmp_path, monkeypatch):
+    folder = tmp_path / "x"
+    folder.mkdir()
+    path = shutil.copy(checkpoint, folder / "c.safetensors")
+    monkeypatch.chdir(folder)
+    assert_refused(call(export.main, "c.safetensors", "--onnx", spelt), "c.safetensors")
+    assert path.read_bytes() == checkpoint.read_bytes()
+
+
 def test_place_that_cannot_be_written_is_named(exported, checkpoint, tmp_path):
     (tmp_path / "taken").mkdir()
     result = call(export.main, checkpoint, "--onnx", tmp_path / "taken")
-    assert_failed(result, tmp_path / "taken", os.strerror(21))
+    assert_refused(result, tmp_path / "taken", os.strerror(21))
     assert not leftovers(tmp_path)
 
 

@@ -9,7 +9,7 @@ import sys
 from contextlib import contextmanager
 
 import pytest
-from commands import ENVIRONMENT, PATIENCE, leftovers
+from commands import ENVIRONMENT, PATIENCE, leftovers, outcome, start, wait_for
 
 from cgan_raw import files
 from cgan_raw.files import remove_partial_files, write_atomically
@@ -97,6 +97,29 @@ def test_kill_leaves_the_old_file_or_the_new(step, tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+#: A command that waits at fsync; sys.argv is the file.
+WAITING = """
+import sys, time
+from pathlib import Path
+from cgan_raw import cli, files
+files.os.fsync = lambda _: (print("ready", flush=True), time.sleep(100))
+sys.exit(cli.run(lambda: files.write_atomically(Path(sys.argv[1]), b"new")))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_to_a_command_leaves_the_old_file_and_nothing_else(number, tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(OLD)
+    process = start("-c", WAITING, path, cwd=tmp_path)
+    wait_for(process, "ready")
+    process.send_signal(number)
+    result = outcome(process)
+    assert (result.code, result.err) == (128 + number, "")
+    assert list(tmp_path.iterdir()) == [path]
+    assert path.read_bytes() == OLD
+
+
 def test_other_hidden_files_are_not_removed(tmp_path):
     (tmp_path / ".hidden").touch()
     remove_partial_files(tmp_path)
@@ -115,6 +138,30 @@ def test_folder_in_the_way_is_named_and_kept(tmp_path):
     with pytest.raises(IsADirectoryError) as caught:
         write_atomically(path, NEW)
     assert caught.value.filename == str(path)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_links_are_followed(tmp_path):
+    (tmp_path / "folder").mkdir()
+    path, link = tmp_path / "folder" / "file", tmp_path / "link"
+    (tmp_path / "middle").symlink_to("folder/file")
+    link.symlink_to("middle")
+    for content in (OLD, NEW):  # at first there is no file
+        write_atomically(link, content)
+        assert path.read_bytes() == content
+    assert link.is_symlink()
+    assert not leftovers(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "circle"])
+def test_what_is_no_file_is_named_and_kept(kind, tmp_path):
+    path = tmp_path / "place"
+    os.mkfifo(path) if kind == "pipe" else path.symlink_to("place")
+    before = path.lstat()
+    with pytest.raises(OSError, match="Not a regular file") as caught:
+        write_atomically(path, NEW)
+    assert caught.value.filename == str(path)
+    assert path.lstat().st_ino == before.st_ino
     assert list(tmp_path.iterdir()) == [path]
 
 

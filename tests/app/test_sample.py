@@ -8,7 +8,7 @@ from cgan_raw.kernels.random import reference as philox
 from commands import assert_refused, call, outcome, start
 from PIL import Image
 
-from cgan_raw import sample
+from cgan_raw import evaluate, sample
 from cgan_raw.checkpoint import load
 from cgan_raw.images import grid, to_uint8
 
@@ -52,6 +52,14 @@ def test_images_are_those_of_the_generator_by_hand(checkpoint, tmp_path):
     pixels = (by_hand(load(checkpoint), labels, 2**64 - 5) + 1) * 127.5
     assert images.std() > 10
     assert np.abs(images.reshape(-1, 784) - pixels).max() < 0.501
+
+
+def test_long_rows_are_folded(checkpoint, tmp_path):
+    """Three digits in rows of a hundred; the last row is half full."""
+    images, labels = draw(checkpoint, tmp_path, "--digits", "314", "--count", 150)
+    assert np.bincount(labels).tolist() == [0, 150, 0, 150, 150]
+    with Image.open(tmp_path / "samples.png") as picture:
+        assert picture.tobytes() == grid(images, labels, columns=100).tobytes()
 
 
 def test_seed_of_the_run_gives_the_pictures_of_its_grid(finished, checkpoint, tmp_path):
@@ -116,6 +124,8 @@ BAD_FLAGS = [
     ("--digits", "٣"),
     ("--count", "0"),
     ("--count", "-3"),
+    ("--count", str(2**63 - 1)),
+    ("--count", str(10**20)),
     ("--seed", "-1"),
     ("--seed", str(2**64)),
 ]
@@ -145,13 +155,40 @@ def test_folder_that_is_missing_is_refused_before_anything_is_drawn(flag, checkp
 
 @pytest.mark.parametrize("flag", ["--out", "--npz"])
 def test_place_that_cannot_be_written_is_named(flag, checkpoint, tmp_path):
-    """A folder in the file's place stops root too."""
-    (tmp_path / "taken").mkdir()
+    """A folder in the file's place stops root too.  Nothing is drawn."""
     place = tmp_path / "taken"
+    place.mkdir()
     result = call(sample.main, checkpoint, "--count", 1, "--out", tmp_path / "good.png", flag, place)
-    assert result.err == f"error: {place}: {os.strerror(21)}\n"
-    assert result.code == 1
-    assert not any(place.iterdir())
+    assert_refused(result, place, os.strerror(21))
+    assert list(tmp_path.rglob("*")) == [place]
+
+
+def test_pipe_is_refused_and_left_in_place(checkpoint, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    for name in ("pipe", "link"):
+        assert_refused(call(sample.main, checkpoint, "--out", tmp_path / name), tmp_path / name)
+    assert (tmp_path / "pipe").is_fifo()
+    assert {path.name for path in tmp_path.iterdir()} == {"pipe", "link"}
+
+
+def test_folder_that_cannot_be_written_is_refused(checkpoint, tmp_path, monkeypatch):
+    """Root could write everywhere."""
+    monkeypatch.setattr(os, "access", lambda folder, mode: (folder, mode) != (tmp_path, os.W_OK))
+    assert_refused(call(sample.main, checkpoint, "--out", tmp_path / "samples.png"), tmp_path / "samples.png")
+    assert_refused(call(evaluate.main, checkpoint, "--out", tmp_path), tmp_path)
+
+
+def test_folder_of_what_is_only_read_need_not_be_writable(checkpoint, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda folder, mode: folder != checkpoint.parent)
+    assert call(sample.main, checkpoint, "--count", 1, "--out", tmp_path / "samples.png").code == 0
+
+
+@pytest.mark.parametrize("flag", ["--out", "--npz"])
+def test_empty_path_is_refused(flag, checkpoint):
+    result = call(sample.main, checkpoint, flag, "")
+    assert result.code == 2
+    assert result.err.splitlines()[-1].endswith(f"argument {flag}: must not be empty")
 
 
 # Pixels -----------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import PATIENCE, assert_failed, call, leftovers, losses, outcome, start, wait_for
+from commands import PATIENCE, Outcome, assert_failed, call, leftovers, losses, outcome, start, wait_for
 
 from cgan_raw import backends, train, trainer
 from cgan_raw.backend import Backend
@@ -190,6 +190,32 @@ def test_handlers_are_those_of_before_once_a_run_has_ended(small, tmp_path):
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     assert call(train.main, *small, "--iterations", 1, "--out", tmp_path / "run").code == 0
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+# Readers ----------------------------------------------------------------------------------------------------
+
+
+def outcome_without_reader(process) -> Outcome:
+    """Close the pipe that a process prints to and wait for it to end."""
+    process.stdout.close()
+    process.stdout = None
+    return outcome(process)
+
+
+def test_reader_that_was_never_there_ends_the_run_quietly(small, tmp_path):
+    with running(*small, *ENDLESS, "--out", "run", cwd=tmp_path) as process:
+        result = outcome_without_reader(process)
+    assert (result.code, result.err) == (128 + signal.SIGPIPE, "")
+
+
+def test_reader_that_goes_away_ends_the_run_in_one_line_and_the_checkpoint_stands(small, tmp_path):
+    every = (*ENDLESS, "--log-every", 1, "--checkpoint-every", 1)
+    with running(*small, *every, "--out", "run", cwd=tmp_path) as process:
+        wait_for(process, "iteration 2/")
+        result = outcome_without_reader(process)
+    done = load(tmp_path / "run" / FILE_NAME).iteration
+    assert_failed(result, f"standard output: Broken pipe; the checkpoint of iteration {done} stands")
+    assert not leftovers(tmp_path)
 
 
 # Divergence -------------------------------------------------------------------------------------------------

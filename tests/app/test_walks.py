@@ -1,5 +1,7 @@
 """Walks between noises and between labels, the picture's layout, films, and many images."""
 
+import shutil
+
 import numpy as np
 import pytest
 from commands import assert_refused, call
@@ -17,7 +19,7 @@ def checkpoint(finished):
 
 @pytest.fixture
 def draw(checkpoint, tmp_path):
-    def draw(*flags):
+    def draw(*flags, checkpoint=checkpoint):
         """The images, and the labels if there are any."""
         places = ("--out", tmp_path / "samples.png", "--npz", tmp_path / "samples.npz")
         result = call(sample.main, checkpoint, "--device", "cpu", *places, *flags)
@@ -62,6 +64,13 @@ def test_digits_share_their_walks(draw):
     assert labels == [7] * 12
     assert np.array_equal(images[:6], images[6:])
     assert not np.array_equal(images[:3], images[3:6])
+
+
+def test_walks_of_a_plain_gan_are_rows_too(draw, finished_gan):
+    checkpoint = finished_gan / "checkpoint.safetensors"
+    images, _ = draw("--interpolate", "--grid", "3x4", checkpoint=checkpoint)
+    ends, _ = draw("--count", 6, checkpoint=checkpoint)
+    assert_alike(images[[0, 3, 4, 7, 8, 11]], ends)
 
 
 # Between labels -----------------------------------------------------------------------------------------------
@@ -119,6 +128,12 @@ def test_many_images_are_drawn_a_part_at_a_time(draw, monkeypatch):
     assert_alike(parts, whole)
 
 
+@pytest.mark.parametrize(("count", "scale"), [(1_000, 3), (1_001, 1)])
+def test_more_than_a_thousand_images_have_their_own_size(count, scale):
+    sheet = sheets.Sheet(np.empty((count, 100)), None, None, columns=50)
+    assert sheet.picture(np.zeros((count, 28, 28), np.uint8)).width == 6 + 50 * (28 * scale + 6)
+
+
 # What is refused ----------------------------------------------------------------------------------------------
 
 CONTRADICTIONS = [
@@ -147,3 +162,23 @@ def test_one_of_two_is_refused(flags, checkpoint):
     result = call(sample.main, checkpoint, *flags)
     assert result.code == 2
     assert "not allowed with" in result.err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("flag", "spelt"),
+    [
+        ("--out", "c.safetensors"),
+        ("--out", "../x/c.safetensors"),
+        ("--gif", "c.safetensors"),
+        ("--npz", "../x/c.safetensors"),
+    ],
+)
+def test_checkpoint_is_not_overwritten(flag, spelt, checkpoint, tmp_path, monkeypatch):
+    folder = tmp_path / "x"
+    folder.mkdir()
+    path = shutil.copy(checkpoint, folder / "c.safetensors")
+    monkeypatch.chdir(folder)
+    flags = ("--interpolate", "--grid", "10x2", flag, spelt)
+    assert_refused(call(sample.main, "c.safetensors", "--device", "cpu", *flags), "c.safetensors")
+    assert path.read_bytes() == checkpoint.read_bytes()
+    assert list(folder.iterdir()) == [path]

@@ -9,6 +9,7 @@ import pytest
 
 from cgan_raw.backends import make_backend
 from cgan_raw.errors import InputError
+from cgan_raw.evaluation import train_classifier
 from cgan_raw.evaluation.classifier import SHIPPED, Classifier, load, parameters, save
 from cgan_raw.evaluation.metrics import accuracy, confusion
 
@@ -28,6 +29,11 @@ def test_shipped_weights_are_as_good_as_stated(cpu, weights, test_set):
     reached = accuracy(confusion(logits, test_set.labels))
     assert reached == pytest.approx(load(SHIPPED)[1]["test_accuracy"], abs=2e-4)  # two images may be on an edge
     assert reached >= 0.983
+
+
+@pytest.mark.parametrize("name", ["iterations", "seed"])
+def test_shipped_weights_are_what_the_command_makes_by_default(name):
+    assert load(SHIPPED)[1][name] == train_classifier.parser().get_default(name)
 
 
 def test_shipped_weights_are_small():

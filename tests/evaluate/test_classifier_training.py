@@ -65,6 +65,22 @@ def test_every_shift_has_its_share_of_a_batch(start, training):
         assert np.array_equal(np.rint(x.reshape(28, 28) * 127.5 + 127.5)[inside], moved)
 
 
+def test_batch_comes_from_all_images(start):
+    quarters = np.bincount(start.classifier.indices // 125)
+    assert len(quarters) == 4
+    assert quarters.min() > ROWS // 12
+
+
+def test_step_is_adams_with_its_state_and_constants(start, monkeypatch):
+    given = []
+    monkeypatch.setattr(start.ops, "adam_step", lambda *arguments: given.extend(arguments))
+    start.run()
+    p = start.parameters
+    arrays = (p.flat, p.flat_m, p.flat_v, p.flat_gradient, start.t)
+    assert all(found is array for found, array in zip(given[:5], arrays, strict=True))
+    assert given[6:] == [0.9, 0.999, 1e-7]
+
+
 def test_learning_rate_falls_to_zero(start, monkeypatch):
     rates = []
     monkeypatch.setattr(start.ops, "adam_step", lambda *arguments: rates.append(arguments[5]))

@@ -1,6 +1,7 @@
 """The command draws what it says, writes what it prints, and ends in one line where it cannot."""
 
 import contextlib
+import dataclasses
 import errno
 import importlib
 import io
@@ -15,8 +16,8 @@ import pytest
 from commands import assert_failed, assert_refused, call, leftovers, outcome, start, wait_for
 from PIL import Image
 
-from cgan_raw import evaluate, sample, train
-from cgan_raw.checkpoint import load
+from cgan_raw import __version__, cli, evaluate, sample, train
+from cgan_raw.checkpoint import load, save
 from cgan_raw.evaluation import classifier, measure, report
 from cgan_raw.evaluation.parzen import Parzen
 from cgan_raw.progress import bar
@@ -57,6 +58,7 @@ def test_files_are_a_function_of_checkpoint_and_seed(few, checkpoint, tmp_path):
 def test_json_has_every_figure_of_both(evaluated):
     _, content = evaluated
     assert (content["iteration"], content["seed"], content["device"]) == (1, 0, "cpu")
+    assert content["samples_per_digit"] == measure.PER_DIGIT
     assert content["classifier"] == classifier.load(classifier.SHIPPED)[1]
     for kind, count in (("generated", 10 * measure.PER_DIGIT), ("real", 500)):
         figures = content[kind]
@@ -102,18 +104,22 @@ def test_text_says_what_the_json_says(evaluated):
         per_digit = f["conditional_accuracy_per_digit"]
         assert lines[f"accuracy (%), {kind}"] == [f"{100 * value:.1f}" for value in per_digit]
         assert lines[f"diversity, {kind}"] == [f"{value:.2f}" for value in f["diversity_per_digit"]]
+    assert f"generated   {measure.PER_DIGIT} samples a digit" in text
     assert "1511.01844" in text
     assert text.splitlines()[-1].startswith("saved ")
 
 
+def always_three() -> measure.Evaluation:
+    """Of generated digits that are all taken for a 3, and real ones that are taken for what they are."""
+    three, right = np.zeros((10, 10), int), 50 * np.eye(10, dtype=int)
+    three[:, 3] = 50
+    sides = (measure.Figures(table, 0.0, 0.0, np.ones(10), Parzen(0, 0, 0)) for table in (three, right))
+    return measure.Evaluation(*sides, {"test_accuracy": 0.99})
+
+
 def test_picture_shows_both_confusions(tmp_path):
-    """Generated on the left, here always taken for a 3; real on the right, as asked for."""
-    always_three, right = np.zeros((10, 10), int), 50 * np.eye(10, dtype=int)
-    always_three[:, 3] = 50
-    generated, real = (
-        measure.Figures(t, 0.0, 0.0, np.ones(10), Parzen(0, 0, 0)) for t in (always_three, right)
-    )
-    report.save(tmp_path, measure.Evaluation(generated, real, {}), {})
+    """Generated on the left, a column; real on the right, the diagonal."""
+    report.save(tmp_path, always_three(), {})
     with Image.open(tmp_path / "confusion.png") as image:
         assert image.format == "PNG"
         halves = np.split(np.asarray(image.convert("L")), 2, axis=1)
@@ -121,6 +127,40 @@ def test_picture_shows_both_confusions(tmp_path):
         rows, columns = np.nonzero(half < 80)  # filled cells, of which text is a small part
         assert rows.size > 0.05 * half.size
         assert np.corrcoef(rows, columns)[0, 1] == pytest.approx(expected, abs=0.3)
+        assert (rows.std() > 2 * columns.std()) == (expected == 0)
+
+
+def test_json_says_which_checkpoint_and_how_it_was_judged(cpu, checkpoint, tmp_path, monkeypatch):
+    """Of a run that was stopped after 1 of 5 iterations, on the tensor cores."""
+    found = load(checkpoint)
+    stopped = dataclasses.replace(found, config=dataclasses.replace(found.config, iterations=5))
+    save(tmp_path / "checkpoint.safetensors", stopped)
+    monkeypatch.setattr(cli, "make_backend", lambda given: cpu)
+    monkeypatch.setattr(measure, "measure", lambda *_: always_three())
+    contents = []
+    for flags in ((), ("--tf32",)):
+        result = call(evaluate.main, tmp_path / "checkpoint.safetensors", "--seed", 3, *flags)
+        assert (result.code, result.err) == (0, ""), result
+        assert ", cgan, iteration 1, seed 0\n" in result.out
+        contents.append(json.loads((tmp_path / "evaluation.json").read_text()))
+    about = {"version": __version__, "model": "cgan", "device": "cpu", "tf32": False, "iteration": 1, "seed": 3}
+    assert contents[0].items() >= about.items()
+    assert contents[1] == contents[0] | {"tf32": True}
+    assert contents[0]["samples_per_digit"] == 50
+
+
+def test_windows_are_fit_aside_and_judged_by_the_test_set(few, cpu, checkpoint, monkeypatch):
+    """Those on the samples, and on as many training images."""
+    given = []
+    monkeypatch.setattr(measure, "parzen", lambda *sets: given.append(sets[:3]) or Parzen(0, 0, 0))
+    found = load(checkpoint)
+    measure.measure(cpu, found, seed=3)
+    samples = measure.draw(cpu, found, 3, measure.PER_DIGIT).images
+    training, test = measure.load_training().images, measure.load_test().images
+    aside = training[measure._VALIDATION]
+    expected = [(samples, aside, test), (training[: len(samples)], aside, test)]
+    for sets, wanted in zip(given, expected, strict=True):
+        assert all(np.array_equal(one, other) for one, other in zip(sets, wanted, strict=True))
 
 
 @pytest.mark.parametrize("name", ["evaluation.json", "confusion.png"])

@@ -5,10 +5,12 @@ import json
 import numpy as np
 import pytest
 from commands import call
+from matplotlib.axes import Axes
 from PIL import Image
 
 from cgan_raw import evaluate, train
-from cgan_raw.evaluation import measure, metrics
+from cgan_raw.evaluation import measure, metrics, report
+from cgan_raw.evaluation.parzen import Parzen
 
 
 @pytest.fixture(scope="module")
@@ -69,3 +71,17 @@ def test_picture_shows_how_often_each_digit_comes(evaluated):
     with Image.open(folder / "digits.png") as picture:
         assert picture.format == "PNG"
         assert len(picture.convert("RGB").getcolors(1 << 20)) > 10
+
+
+def test_picture_shows_generated_and_real_shares(tmp_path, monkeypatch):
+    shown, draw = {}, Axes.bar
+
+    def bar(axes, x, height, *rest, label):
+        shown[label] = list(height)
+        return draw(axes, x, height, *rest, label=label)
+
+    monkeypatch.setattr(Axes, "bar", bar)
+    counts = {"generated": np.arange(10), "real": np.arange(10)[::-1]}
+    sides = (measure.Coverage(count, 0.0, np.ones(10), Parzen(0, 0, 0)) for count in counts.values())
+    report.save(tmp_path, measure.Evaluation(*sides, {}), {})
+    assert shown == {kind: list(100 * count / 45) for kind, count in counts.items()}

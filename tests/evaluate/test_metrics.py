@@ -5,6 +5,7 @@ import pytest
 
 from cgan_raw.data import Dataset
 from cgan_raw.evaluation import metrics
+from cgan_raw.evaluation.measure import Judge
 from cgan_raw.evaluation.metrics import Moments
 from cgan_raw.evaluation.parzen import Parzen
 
@@ -145,6 +146,16 @@ def test_moments_of_equal_numbers_are_those_of_all_images(rng):
     )
 
 
+def test_moments_of_many_float32_features_are_summed_in_float64(rng):
+    features = (1_000 + rng.standard_normal((100_000, 3))).astype(np.float32)
+    exact = features.astype(np.float64)
+    covariance = np.cov(exact, rowvar=False)
+    labels = np.arange(100_000) % 10
+    for found, atol in ((metrics.pooled_moments(features), 1e-12), (metrics.moments(features, labels), 2e-3)):
+        np.testing.assert_allclose(found.mean, exact.mean(axis=0), rtol=1e-12)
+        np.testing.assert_allclose(found.covariance, covariance, rtol=1e-9, atol=atol)
+
+
 def random_moments(rng, size: int, rank: int | None = None) -> Moments:
     root = rng.standard_normal((size, rank or size))
     return Moments(rng.standard_normal(size), root @ root.T / size)
@@ -187,12 +198,17 @@ def test_frechet_distance_is_that_of_the_formula(rng):
     assert metrics.frechet_distance(other, one) == pytest.approx(expected, rel=1e-8)
 
 
-def test_frechet_distance_is_that_of_scipys_root(rng, judge, test_set):
-    linalg = pytest.importorskip("scipy.linalg", reason="needs SciPy, which nothing else does")
+def sum_of_roots(product: np.ndarray) -> float:
+    """tr A^(1/2) from the eigenvalues of A, of which rounding may take some below 0 or off the real axis."""
+    return np.sqrt(np.linalg.eigvals(product).astype(complex)).real.sum()
+
+
+def test_frechet_distance_is_that_of_the_products_eigenvalues(rng, judge, test_set):
+    """Of random moments, and of those that are compared in earnest."""
     features, _ = judge.classifier.judge(test_set.images)
     seen = (judge.moments, metrics.moments(features, test_set.labels))
     for one, other in ((random_moments(rng, 60), random_moments(rng, 60)), seen):
-        expected = by_formula(one, other, lambda a: np.trace(linalg.sqrtm(a)).real)
+        expected = by_formula(one, other, sum_of_roots)
         assert metrics.frechet_distance(one, other) == pytest.approx(expected, rel=1e-5)
 
 
@@ -255,6 +271,18 @@ def test_coverage_of_real_digits(judge, test_set):
     assert found.entropy > 2.29
     assert found.frechet < 15
     assert np.all(np.abs(found.diversity - 1) < 0.1)
+
+
+def test_coverage_compares_all_images_with_all_training_images(cpu, weights, training, test_set):
+    """Whatever digits they show."""
+    few = Dataset(training.images[:1_000], training.labels[:1_000])
+    judge = Judge(cpu, weights, few)
+    one, other = (
+        metrics.pooled_moments(judge.classifier.judge(images)[0])
+        for images in (test_set.images[:1_000], few.images)
+    )
+    found = judge.coverage(test_set.images[:1_000], NO_PARZEN)
+    assert found.frechet == pytest.approx(metrics.frechet_distance(one, other), rel=1e-9)
 
 
 def test_coverage_shows_digits_that_are_missing(judge, test_set):

@@ -6,7 +6,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from cgan_raw.evaluation import parzen
+from cgan_raw.evaluation import measure, parzen
 
 
 @pytest.fixture
@@ -51,6 +51,22 @@ def test_points_far_from_every_sample_have_a_finite_log_likelihood():
 def test_widths_are_those_of_the_protocol():
     np.testing.assert_allclose(parzen.SIGMAS[[0, 3, 9]], [0.1, 10 ** (-2 / 3), 1])
     assert len(parzen.SIGMAS) == 10
+
+
+def test_numbers_of_images_are_those_of_the_protocol():
+    aside = measure._VALIDATION
+    assert (aside.start, aside.stop, aside.step) == (50_000, 51_000, None)
+    assert measure.PER_DIGIT == 1_000
+
+
+def test_distance_of_images_that_are_one_grey_apart_is_exact(rng):
+    """Squares of 784 bright pixels need more digits than float32 has."""
+    points = rng.integers(200, 255, (20, 784), np.uint8)
+    samples = points + np.eye(20, 784, dtype=np.uint8)
+    (found,) = parzen._squared_distances(points, samples, "")
+    expected = np.sum((points[:, None].astype(int) - samples) ** 2, axis=2)
+    assert expected.min() == 1
+    np.testing.assert_allclose(255**2 * found, expected, rtol=1e-12)
 
 
 def test_width_is_the_best_on_points_aside_and_the_figure_that_of_the_test_points(rng):
