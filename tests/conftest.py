@@ -2,9 +2,11 @@
 
 A failing example is reported as drawn: a comparison names the wrong element, and shrinking takes minutes.
 BLAS has one thread: idle ones spin, which makes tests ten times slower where something else uses the cores.
+Ctrl-C is heard by the processes that tests start, even where a shell in the background made this one deaf to it.
 """
 
 import os
+import signal
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when NumPy is first imported
 
@@ -19,3 +21,6 @@ settings.register_profile(
     phases=(Phase.explicit, Phase.generate),
 )
 settings.load_profile("repeatable")
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
