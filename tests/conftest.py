@@ -2,7 +2,7 @@
 
 A failing example is reported as drawn: a comparison names the wrong element, and shrinking takes minutes.
 BLAS has one thread: idle ones spin, which makes tests ten times slower where something else uses the cores.
-Ctrl-C is heard by the processes that tests start, even where a shell in the background made this one deaf to it.
+Ctrl-C is heard by the processes that tests start, even where a background shell made this one deaf to it.
 """
 
 import os
