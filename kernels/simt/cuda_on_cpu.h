@@ -1,7 +1,7 @@
 // CUDA's words with a CPU meaning, so that g++ compiles a .cu file as it stands.
 //
 //   CUDA                      here
-//   thread                    fiber (ucontext); threads of a block take turns on one OS thread
+//   thread                    fiber (fiber.h); threads of a block take turns on one OS thread
 //   block in flight           OS thread; all blocks are in flight in a cooperative launch
 //   __shared__                thread_local: every block in flight has its own
 //   __syncthreads()           yield to the block's scheduler, which resumes all once all have come

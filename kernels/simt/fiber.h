@@ -2,6 +2,7 @@
 // says which sanitizer is listening.
 #pragma once
 
+#include <setjmp.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -65,6 +66,8 @@ class Stacks {
 // A stack and where it stands on it: a CUDA thread's, or that of the OS thread which schedules.
 struct Fiber {
     ucontext_t machine;
+    jmp_buf place;          // where it was left,
+    bool has_left = false;  // if it ever was
     const void* stack = nullptr;
     size_t stack_bytes = 0;
     void* asan_stack = nullptr;
@@ -80,6 +83,7 @@ struct Fiber {
     void start(char* memory, void (*function)()) {
         stack = memory;
         stack_bytes = STACK_BYTES;
+        has_left = false;
         getcontext(&machine);
         machine.uc_stack.ss_sp = memory;
         machine.uc_stack.ss_size = STACK_BYTES;
@@ -107,12 +111,24 @@ inline void take_identity([[maybe_unused]] Fiber& fiber) {
 #endif
 }
 
+inline void switch_machine(Fiber& from, Fiber& to) {
+#if defined(SIMT_ADDRESS) || defined(SIMT_THREAD)
+    swapcontext(&from.machine, &to.machine);
+#else
+    // swapcontext asks the system for the signal mask, every time; a jump does not.
+    from.has_left = true;
+    if (_setjmp(from.place) != 0) return;
+    if (to.has_left) _longjmp(to.place, 1);
+    setcontext(&to.machine);
+#endif
+}
+
 inline void switch_fiber(Fiber& from, Fiber& to) {
 #ifdef SIMT_ADDRESS
     __sanitizer_start_switch_fiber(&from.asan_stack, to.stack, to.stack_bytes);
 #endif
     take_identity(to);
-    swapcontext(&from.machine, &to.machine);
+    switch_machine(from, to);
 #ifdef SIMT_ADDRESS
     __sanitizer_finish_switch_fiber(from.asan_stack, nullptr, nullptr);
 #endif
