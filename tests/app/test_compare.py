@@ -11,6 +11,8 @@ import zlib
 import numpy as np
 import pytest
 from commands import assert_refused, call, leftovers, metrics
+from matplotlib.axes import Axes
+from matplotlib.table import Table
 from PIL import Image
 
 from cgan_raw import compare, comparison
@@ -138,6 +140,18 @@ def test_grid_is_the_run_s_own_last_one(runs, tmp_path):
     with Image.open(own) as expected:
         assert np.array_equal(picture, expected)
     assert iteration == int(own.stem)
+
+
+def test_of_a_long_name_the_picture_shows_the_end(runs, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(Axes, "table", lambda axes, cells, **_: drawn.extend(cells) or Table(axes))
+    side = dataclasses.replace(comparison.read(runs[0]), folder=tmp_path / ("long " * 20 + "name"))
+    comparison.save_picture(tmp_path / "compare.png", side, comparison.read(runs[1]))
+    _, left, right = drawn[0]
+    assert right == runs[1].name
+    assert left.startswith("…")
+    assert left.endswith("long long name")
+    assert len(left) <= 40
 
 
 def test_picture_shows_both(runs, tmp_path):

@@ -68,3 +68,9 @@ def test_arrays_of_several_parts_are_whole(tmp_path):
     with np.load(tmp_path / "a.npz") as arrays:
         assert set(arrays) == {"images"}
         assert np.array_equal(arrays["images"], kept[:, ::-1])
+
+
+def test_a_single_value_is_a_point():
+    axes = Figure().subplots()
+    images.draw_losses(axes, [{"iteration": 100, "d_loss": 0.7, "g_loss": 0.8}])
+    assert [line.get_marker() for line in axes.lines[::2]] == [".", "."]
