@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import InputError, TrainingError, explain
-from .files import target
 
 if TYPE_CHECKING:
     from .backend import Backend
@@ -56,6 +55,8 @@ def path(text: str) -> Path:
 
 def check_places(*written: Path, read: Iterable[Path] = ()) -> None:
     """InputError unless each file can be written and is no other of them, nor one of those that are read."""
+    from .files import target  # --help needs none of it
+
     places = [os.path.realpath(each) for each in (*written, *read)]
     for each in written:
         if places.count(os.path.realpath(each)) > 1:
@@ -87,9 +88,8 @@ def run(main: Callable[[], int]) -> int:
     It is what ``main`` returns, 2 for bad input and 1 for a failure, each with one line on stderr, or 128 and
     the number of a signal: 130 after Ctrl-C, 143 after SIGTERM, 141 (SIGPIPE) where nobody reads the output.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # of a letter that the terminal does not have
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # of a letter that the terminal does not have
     with _termination_unwinds():
         code = _exit_code(main)
         try:

@@ -17,6 +17,7 @@ from .errors import InputError
 from .evaluation.report import FILE_NAME as EVALUATION
 from .files import write_atomically
 from .images import draw_losses, figure_png
+from .progress import duration
 from .runs import METRICS_FILE, read_metrics, sample_paths
 
 NOT_KNOWN = "-"
@@ -49,12 +50,11 @@ class Side:
     def row(self) -> dict[str, str]:
         """What came of it, by name, as shown."""
         last = self.metrics[-1]
-        minutes, seconds = divmod(round(last["seconds"]), 60)
         speed = statistics.median(line["images_per_second"] for line in self.metrics)
         return {
             "iterations": f"{last['iteration']:,} of {self.settings['iterations']:,}",
             "images/s (median)": f"{speed:,.0f}",
-            "time": f"{minutes}m{seconds:02d}s",
+            "time": duration(last["seconds"]),
             **{f"last {name}": f"{last[name]:.4f}" for name in ("d_loss", "d_accuracy", "g_loss")},
             **self._figures(),
         }

@@ -8,6 +8,12 @@ from collections.abc import Iterable
 from tqdm import tqdm
 
 
+def duration(seconds: float) -> str:
+    """As a person reads it: 2m05s."""
+    minutes, seconds = divmod(round(seconds), 60)
+    return f"{minutes}m{seconds:02d}s"
+
+
 def bar(steps: Iterable, what: str) -> Iterable:
     """The same steps; while they are walked on a terminal, how far that is.  The bar is gone at the end."""
     layout = "{desc} {n_fmt}/{total_fmt} |{bar}| {remaining} left"
@@ -69,5 +75,4 @@ class Progress:
     def _left(self, line: dict) -> str:
         """The time left at the speed of this line, as text."""
         images = self.batch_size * (self.total - line["iteration"])
-        minutes, seconds = divmod(round(images / line["images_per_second"]), 60)
-        return f"{minutes}m{seconds:02d}s left"
+        return f"{duration(images / line['images_per_second'])} left"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -38,10 +39,19 @@ class Judge:
 
     def __init__(self, backend: Backend, weights: dict[str, np.ndarray], training: Dataset):
         self.classifier = Classifier(classifier.parameters(backend, weights), _ROWS)
-        features, _ = self.classifier.judge(training.images, "judging training images")
-        self.moments = metrics.moments(features, training.labels)
-        self.pooled_moments = metrics.pooled_moments(features)
-        self.spreads = metrics.spreads(features, training.labels, most=PER_DIGIT)
+        self._features, _ = self.classifier.judge(training.images, "judging training images")
+        self._labels = training.labels
+        self.spreads = metrics.spreads(self._features, self._labels, most=PER_DIGIT)
+
+    @cached_property
+    def moments(self) -> metrics.Moments:
+        """Of the training set, in which all digits weigh the same."""
+        return metrics.moments(self._features, self._labels)
+
+    @cached_property
+    def pooled_moments(self) -> metrics.Moments:
+        """Of the training set as it is."""
+        return metrics.pooled_moments(self._features)
 
     def figures(self, dataset: Dataset, likelihood: Parzen) -> Figures:
         features, logits = self.classifier.judge(dataset.images, "judging")
