@@ -26,7 +26,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -139,7 +139,7 @@ class Gpu:
     name = "gpu"
 
     def __init__(self):
-        self._backend = make_backend("gpu")  # its stream is the current one from here on
+        self._backend = make_backend("gpu")
         self.description, self.stream = self._backend.description, self._backend.stream
         self.array, self.write, self.download = (
             self._backend.upload,
@@ -151,7 +151,7 @@ class Gpu:
         from cgan_raw.kernels.gpu import Executor
 
         self._cupy = cupy
-        self._modules, self._share = {"cuda": dispatch.Modules(Executor())}, {}
+        self._modules, self._share = {"cuda": dispatch.Modules(Executor(self.stream))}, {}
         self.missing = {"numba_cuda": gpu.fault("numba")} if gpu.fault("numba") else {}
         if not self.missing:
             from cgan_raw.kernels import numba_gpu
@@ -206,14 +206,14 @@ class Gpu:
         """Copying within the device's memory; the product of large square matrices by cuBLAS."""
         from .experts import cublas
 
-        cupy = self._cupy
-        to = cupy.empty_like(self._buffer)
-        copied = min(self.device_times(lambda: cupy.copyto(to, self._buffer), _TRIES))
-        square = cupy.ones((_GPU_PRODUCT, _GPU_PRODUCT), "float32")
-        out = cupy.empty_like(square)
+        to, of = self._cupy.empty_like(self._buffer).data, self._buffer.data
+        copy = partial(to.copy_from_device_async, of, _GPU_BUFFER, self.stream)
+        copied = min(self.device_times(copy, _TRIES))
+        square = self.array(np.ones((_GPU_PRODUCT, _GPU_PRODUCT), np.float32))
+        out = self._cupy.empty_like(square)
         flop = {}
         for precision in ("float32", "TF32"):
-            multiply = cublas(precision)
+            multiply = cublas(precision, self.stream)
             seconds = min(self.device_times(lambda f=multiply: f(out, square, square), _TRIES))
             flop[precision] = 2 * _GPU_PRODUCT**3 / seconds
         return Peaks(flop, 2 * _GPU_BUFFER / copied)

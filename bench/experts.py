@@ -26,54 +26,63 @@ Multiply = Callable  #: (out, left, right) -> None
 
 
 class Expert(NamedTuple):
-    """A row of a table: its label, and the op as a function of the op's arguments."""
+    """A row of a table: its label, and the op as a function of the op's arguments, as ``adapt`` makes them of
+    the place's arrays."""
 
     label: str
     precision: str
     function: Callable
+    adapt: Callable
 
 
 def experts(op: Op, place: Cpu | Gpu) -> list[Expert]:
     """Who else computes an op at a place; nobody, unless it is a product."""
     if op.name not in _FACTORS:
         return []
-    multiplies = _on_cpu() if place.name == "cpu" else _on_gpu(place)
+    found = _on_cpu() if place.name == "cpu" else _on_gpu(place)
     factors = _FACTORS[op.name]
 
     def as_op(multiply: Multiply) -> Callable:
         return lambda out, *inputs: multiply(out, *factors(*inputs))
 
-    return [Expert(label, precision, as_op(multiply)) for label, precision, multiply in multiplies]
+    return [expert._replace(function=as_op(expert.function)) for expert in found]
 
 
-def _on_cpu() -> list[tuple[str, str, Multiply]]:
-    return [("NumPy", "float32", lambda out, left, right: np.matmul(left, right, out=out))]
+def _on_cpu() -> list[Expert]:
+    return [Expert("NumPy", "float32", lambda out, left, right: np.matmul(left, right, out=out), _as_it_is)]
 
 
-def _on_gpu(place: Gpu) -> list[tuple[str, str, Multiply]]:
-    found = [("cuBLAS", "float32", cublas("float32")), ("cuBLAS TF32", "TF32", cublas("TF32"))]
+def _on_gpu(place: Gpu) -> list[Expert]:
+    found = [
+        Expert("cuBLAS", "float32", cublas("float32", place.stream), _as_it_is),
+        Expert("cuBLAS TF32", "TF32", cublas("TF32", place.stream), _as_it_is),
+    ]
     if importlib.util.find_spec("torch") is not None:
         import torch
 
         if torch.cuda.is_available():
             torch.cuda.set_stream(torch.cuda.ExternalStream(place.stream.ptr))
             found += [
-                ("torch.matmul", "float32", _torch_matmul("highest")),
-                ("torch.matmul TF32", "TF32", _torch_matmul("high")),
+                Expert("torch.matmul", "float32", _torch_matmul("highest"), torch.from_dlpack),
+                Expert("torch.matmul TF32", "TF32", _torch_matmul("high"), torch.from_dlpack),
             ]
     return found
 
 
-def cublas(precision: str) -> Multiply:
-    """cuBLAS through CuPy, in ``"float32"`` or ``"TF32"``."""
-    import cupy
+def _as_it_is(array):
+    return array
+
+
+def cublas(precision: str, stream) -> Multiply:
+    """cuBLAS through CuPy on one of its streams, in ``"float32"`` or ``"TF32"``."""
     from cupy._core import _routines_linalg as linalg
 
     kind = {"float32": linalg.COMPUTE_TYPE_FP32, "TF32": linalg.COMPUTE_TYPE_TF32}[precision]
 
     def multiply(out, left, right) -> None:
         linalg.set_compute_type(np.float32, kind)
-        cupy.dot(left, right, out)  # into out; cupy.matmul makes another array and copies it
+        with stream:  # a library of CuPy's: there is no other way to tell it
+            left.dot(right, out)  # into out; matmul makes another array and copies it
 
     return multiply
 
@@ -83,6 +92,6 @@ def _torch_matmul(precision: str) -> Multiply:
 
     def multiply(out, left, right) -> None:
         torch.set_float32_matmul_precision(precision)
-        torch.matmul(torch.from_dlpack(left), torch.from_dlpack(right), out=torch.from_dlpack(out))
+        torch.matmul(left, right, out=out)
 
     return multiply

@@ -98,9 +98,20 @@ def _at(op: Op, sizes: dict[str, int], count: int, place: Cpu | Gpu) -> Iterator
                 adapt=partial(place.adapt, kernel),
             )
     rounding = max((kernel.rounding for kernel in op.kernels), default=0.0)
-    for label, precision, function in experts(op, place):
-        allowed = rounding if precision == "TF32" else 0.0
-        yield Case(op, sizes, count, place, label, function, precision, rounding=allowed, spared="b")
+    for expert in experts(op, place):
+        allowed = rounding if expert.precision == "TF32" else 0.0
+        yield Case(
+            op,
+            sizes,
+            count,
+            place,
+            expert.label,
+            expert.function,
+            expert.precision,
+            rounding=allowed,
+            spared="b",
+            adapt=expert.adapt,
+        )
 
 
 def measure(case: Case, host_times: HostTimes | None = None) -> dict:

@@ -58,22 +58,31 @@ class CudaBackend(Backend):
     graph: bool
 
     def zeros(self, shape, dtype=None):
-        import cupy
-
-        with _memory_errors():
-            return cupy.zeros(shape, self.real if dtype is None else dtype)
+        array = self._new(shape, self.real if dtype is None else dtype)
+        array.data.memset_async(0, array.nbytes, self.stream)  # CuPy's zeros and assignments use another stream
+        return array
 
     def upload(self, array):
+        copy = self._new(array.shape, array.dtype)
+        self.write(copy, array)
+        return copy
+
+    def write(self, array, values):
+        array.set(np.ascontiguousarray(values, array.dtype), self.stream)
+
+    def download(self, array):
+        values = array.get(self.stream)
+        self.stream.synchronize()
+        return values
+
+    def _new(self, shape, dtype):
+        """An array that nothing uses any more: CuPy's pool may have had it back before its work was done."""
         import cupy
 
         with _memory_errors():
-            return cupy.asarray(array)
-
-    def write(self, array, values):
-        array.set(np.ascontiguousarray(values, array.dtype))  # a copy; CuPy's assignment compiles a kernel
-
-    def download(self, array):
-        return array.get()
+            array = cupy.empty(shape, dtype)
+        cupy.cuda.runtime.deviceSynchronize()
+        return array
 
     def repeat(self, run):
         from .kernels.gpu import Recorder
@@ -87,8 +96,7 @@ def _cuda_backend(tf32: bool, graph: bool) -> CudaBackend:
     from .kernels import dispatch, gpu
 
     stream = cupy.cuda.Stream(non_blocking=True)
-    stream.use()
-    ops = dispatch.table(gpu.Executor(), tf32=tf32)
+    ops = dispatch.table(gpu.Executor(stream), tf32=tf32)
     return CudaBackend("gpu", _describe_by_cupy(), np.dtype(np.float32), ops, stream, graph)
 
 
@@ -162,7 +170,7 @@ def _numba_backend(graph: bool) -> NumbaBackend:
 
 
 def _probe_numba() -> None:
-    from numba import cuda
+    from .kernels.numba_gpu import cuda  # as that module sets it up, or a launch of one block warns
 
     @cuda.jit
     def probe():

@@ -2,6 +2,10 @@
 
 CuPy gives memory, streams, compilation, launches and graphs; every kernel is this project's own.  CuPy keeps
 compiled modules on disk, by their source text, so a second start compiles nothing.
+
+Every launch, copy and fill is told its stream.  CuPy's current stream is never set and never relied upon: the
+end of any ``with stream:`` block, a library's too, makes the null stream the current one, and what is enqueued
+there does not wait for a non-blocking stream.
 """
 
 from __future__ import annotations
@@ -13,21 +17,26 @@ import numpy as np
 
 
 class Executor:
-    """Compiles for the current device and launches on the current stream."""
+    """Compiles for the current device and launches on a stream."""
 
     backend = "cuda"
     array_type = cupy.ndarray
 
+    def __init__(self, stream: cupy.cuda.Stream):
+        self._stream = stream
+
     def load(self, source: str, kernels: Sequence[str], real: str) -> Loaded:
         """Raises cupy.cuda.compiler.CompileException, which names the lines of the real file."""
-        return Loaded(cupy.RawModule(code=source, options=("--std=c++17", f"-DREAL={real}")), kernels)
+        module = cupy.RawModule(code=source, options=("--std=c++17", f"-DREAL={real}"))
+        return Loaded(module, kernels, self._stream)
 
 
 class Loaded:
     """The compiled kernels of one source text."""
 
-    def __init__(self, module: cupy.RawModule, kernels: Sequence[str]):
+    def __init__(self, module: cupy.RawModule, kernels: Sequence[str], stream: cupy.cuda.Stream):
         self._functions = {name: module.get_function(name) for name in kernels}
+        self._stream = stream
 
     def launch(
         self,
@@ -50,7 +59,7 @@ class Loaded:
         """
         if cooperative:
             raise ValueError(f"{name}: cooperative launches are not for the GPU executor")
-        self._functions[name]((grid,), block, arguments, shared_mem=shared)
+        self._functions[name]((grid,), block, arguments, shared_mem=shared, stream=self._stream)
 
 
 class Recorder:
@@ -60,8 +69,8 @@ class Recorder:
 
     Parameters
     ----------
-    enqueue : makes the launches, the same ones on the same arrays at each call.
-    stream : where to enqueue; not the default one.
+    enqueue : makes the launches, the same ones on the same arrays at each call, all of them on ``stream``.
+    stream : not the null one, which cannot be recorded.
     """
 
     #: Sequences in the long graph: enough that launching it costs the host next to nothing for each.
@@ -74,10 +83,6 @@ class Recorder:
 
     def __call__(self, most: int) -> int:
         """Enqueue the sequence up to ``most`` times; returns how often."""
-        with self.stream:
-            return self._enqueue_some(most)
-
-    def _enqueue_some(self, most: int) -> int:
         if not self.warm:
             self.warm = True
             self.enqueue()

@@ -38,13 +38,11 @@ def main(out: Path) -> int:
 
 def _measure(tf32: bool, graph: bool) -> dict:
     """Seconds of each round; RuntimeError if the iterations were not run or a loss is not finite."""
-    import cupy
-
     rounds, count = _ROUNDS[graph]
     backend = make_backend("gpu", tf32=tf32, graph=graph)
     iteration = Iteration(backend, TrainConfig(), load_training(), max(count, _WARM))
     run_some = backend.repeat(iteration.run)
-    synchronize, done, seconds = cupy.cuda.get_current_stream().synchronize, 0, []
+    synchronize, done, seconds = backend.stream.synchronize, 0, []
     for wanted in (_WARM, *[count] * rounds):
         synchronize()
         started, end = time.perf_counter(), done + wanted

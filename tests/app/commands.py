@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,7 +20,7 @@ import cgan_raw
 ROOT = Path(cgan_raw.__file__).resolve().parents[1]
 #: What they print goes through a buffer, as it does where nobody asks for anything else.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-ENVIRONMENT["PYTHONPATH"] = str(ROOT)
+ENVIRONMENT["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), ENVIRONMENT.get("PYTHONPATH"))))
 
 #: Seconds after which a process hangs; long, for machines that do other things too.
 PATIENCE = 120
@@ -69,6 +70,25 @@ def outcome(process: subprocess.Popen) -> Outcome:
     """Wait for a process to end."""
     out, err = process.communicate(timeout=PATIENCE)
     return Outcome(process.returncode, out, err)
+
+
+def finish(command: list[str], patience: float, **how: object) -> subprocess.CompletedProcess:
+    """Run a command to its end, which has all that was printed in ``stdout``; nothing that it started is left.
+
+    Raises
+    ------
+    subprocess.TimeoutExpired : it took longer than ``patience`` seconds.
+    """
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True, **how
+    )
+    try:
+        out, _ = process.communicate(timeout=patience)
+        return subprocess.CompletedProcess(command, process.returncode, out)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def assert_refused(result: Outcome, *names: object, code: int = 2) -> None:

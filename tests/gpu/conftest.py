@@ -12,7 +12,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in the conftest.py abov
 from cgan_raw import gpu
 
 # The cases, checks and commands of the other tests are those of these too.
-sys.path += [str(Path(__file__).parents[1] / folder) for folder in ("kernels", "app")]
+sys.path += [str(Path(__file__).parents[1] / folder) for folder in ("kernels", "app", "golden")]
 
 #: What a training run imports beside NumPy: import name -> the package that has it.
 _COMMAND_NEEDS = {

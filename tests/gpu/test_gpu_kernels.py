@@ -7,6 +7,7 @@ from cgan_raw.kernels.dispatch import LaunchedOp, Modules
 from cgan_raw.kernels.registry import ops
 from checks import CHECKS, runner
 
+from cgan_raw.backends import make_backend
 from cgan_raw.testing import call, gradcheck, make_arguments
 
 CASES = [Case(op, kernel, "gpu") for op in ops().values() for kernel in op.kernels if kernel.launch is not None]
@@ -70,13 +71,15 @@ def test_same_bits_every_time(case):
 
 def test_both_languages_share_arrays_without_a_copy():
     """A CUDA C++ kernel reads what a Numba CUDA kernel wrote, in one array of CuPy's."""
-    import cupy
     from cgan_raw.kernels import gpu, numba_gpu
+    from numba import cuda
 
-    op = ops()["leaky_relu_forward"]
-    x, y, z = cupy.linspace(-1, 1, 12, dtype="f4").reshape(3, 4), *(cupy.zeros((3, 4), "f4") for _ in range(2))
+    backend, op = make_backend("gpu"), ops()["leaky_relu_forward"]
+    values = np.linspace(-1, 1, 12, dtype=np.float32).reshape(3, 4)
+    x, y, z = backend.upload(values), backend.zeros((3, 4)), backend.zeros((3, 4))
     shared_x, shared_y = map(numba_gpu.share, (x, y))
     assert shared_y.device_ctypes_pointer.value == y.data.ptr
-    LaunchedOp(op, Modules(numba_gpu.Executor()))(shared_y, shared_x, 0.5)
-    LaunchedOp(op, Modules(gpu.Executor()))(z, y, 0.5)
-    np.testing.assert_allclose(cupy.asnumpy(z), np.where(x.get() > 0, x.get(), x.get() / 4), rtol=1e-6)
+    stream = cuda.external_stream(backend.stream.ptr)  # one stream, which puts the two launches in order
+    LaunchedOp(op, Modules(numba_gpu.Executor(stream)))(shared_y, shared_x, 0.5)
+    LaunchedOp(op, Modules(gpu.Executor(backend.stream)))(z, y, 0.5)
+    np.testing.assert_allclose(backend.download(z), np.where(values > 0, values, values / 4), rtol=1e-6)

@@ -3,12 +3,11 @@
 import importlib.util
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from commands import ENVIRONMENT
+from commands import ENVIRONMENT, finish
 
 pytestmark = pytest.mark.usefixtures("command")
 
@@ -57,16 +56,7 @@ def sanitized(tool, *arguments, cwd):
     if program is None:
         pytest.skip("compute-sanitizer is not installed: pip install nvidia-cuda-sanitizer-api")
     command = [program, "--tool", tool, "--error-exitcode", FOUND, sys.executable, "-c", *arguments]
-    return subprocess.run(
-        [str(word) for word in command],
-        cwd=cwd,
-        env=ENVIRONMENT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
+    return finish([str(word) for word in command], PATIENCE, cwd=cwd, env=ENVIRONMENT)
 
 
 def test_an_error_would_be_seen(tmp_path):

@@ -9,8 +9,8 @@ import pytest
 from cgan_raw.kernels import simt
 from cgan_raw.kernels.dispatch import LaunchedOp, Modules
 from cgan_raw.kernels.registry import Kernel, Op, ops
-from cgan_raw.kernels.simt import interpreter
 
+from cgan_raw.backends import make_backend
 from cgan_raw.testing import HOST, Device, assert_matches_reference, make_arguments
 
 #: The sizes at which tiles, warps and vector loads end badly, and two of the network's own.
@@ -38,17 +38,19 @@ class Place:
 def place(name: str, backend: str) -> Place:
     """``"simt"``, which is the CPU, or ``"gpu"``, which is made when the first test asks for it."""
     if name == "simt":
-        return Place(HOST, simt.Executor() if backend == "cuda" else interpreter.Executor())
+        return Place(HOST, simt.Executor() if backend == "cuda" else _interpreter())
     if backend == "numba_cuda":
-        from cgan_raw.kernels import numba_gpu
-        from numba import cuda
+        from cgan_raw.kernels.numba_gpu import Executor
+    else:
+        from cgan_raw.kernels.gpu import Executor
+    device = make_backend("gpu", graph=False, kernels=backend.removesuffix("_cuda"))
+    return Place(Device(device.upload, device.download), Executor(device.stream))
 
-        device = Device(to_device=cuda.to_device, to_host=lambda array: array.copy_to_host())
-        return Place(device, numba_gpu.Executor())
-    import cupy
-    from cgan_raw.kernels import gpu
 
-    return Place(Device(to_device=cupy.asarray, to_host=cupy.asnumpy), gpu.Executor())
+def _interpreter():
+    from cgan_raw.kernels.simt import interpreter  # needs greenlet, without which all else can be tested
+
+    return interpreter.Executor()
 
 
 @dataclass(frozen=True)
