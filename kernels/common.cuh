@@ -108,6 +108,7 @@ __device__ inline float to_tf32(float value) {
 // t = lane % 4:
 //   a = (g, t), (g + 8, t), (g, t + 4), (g + 8, t + 4)      b = (t, g), (t + 4, g)      row, column
 //   c = (g, 2t), (g, 2t + 1), (g + 8, 2t), (g + 8, 2t + 1)
+// The tensor cores' instruction is volatile: all lanes take part, so it may be neither moved nor left out.
 // The plain form asks the other lanes for what it needs of theirs.
 template <class T>
 __device__ void mma_plain(T c[4], const T a[4], const T b[2]) {
@@ -130,7 +131,8 @@ __device__ inline void mma(double c[4], const double a[4], const double b[2]) {
 
 __device__ inline void mma(float c[4], const float a[4], const float b[2]) {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
-    asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
+    asm volatile(
+        "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
         "{%0,%1,%2,%3};"
         : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
         : "r"(__float_as_uint(a[0])), "r"(__float_as_uint(a[1])), "r"(__float_as_uint(a[2])),

@@ -7,6 +7,7 @@ Numba's, and its stream records the launches (gpu.Recorder).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -42,6 +43,9 @@ def jitted(module: ModuleType, real: str) -> dict[str, Callable]:
     return bind(module, numba_common, WORDS[real], make)
 
 
+_compiled = cache(jitted)  # Numba compiles for seconds; whatever the stream, the kernels are the same
+
+
 class Executor:
     """Compiles for the current device and launches on a stream of Numba's."""
 
@@ -52,7 +56,7 @@ class Executor:
         self._stream = stream
 
     def load(self, module: ModuleType, real: str) -> Loaded:
-        return Loaded(jitted(module, real), self._stream)
+        return Loaded(_compiled(module, real), self._stream)
 
 
 class Loaded:

@@ -1,6 +1,7 @@
 """What plain ``pytest`` collects and what ``--benchmark-only`` does, in a small project of the same layout."""
 
 import importlib.util
+import os
 import shutil
 import subprocess
 import sys
@@ -47,3 +48,24 @@ def test_so_it_is_without_the_plugin(collect):
 @needs_plugin
 def test_benchmark_only_runs_the_benchmarks_alone(collect):
     assert collect("--benchmark-only") == {"test_a_benchmark"}
+
+
+@pytest.mark.parametrize("package", ["greenlet", "hypothesis"])
+def test_tests_of_a_gpu_are_collected_where_a_package_is_missing(package):
+    """As :mod:`bench.gpu_check` calls them.  A package costs the tests that need it, and no others."""
+    code = (
+        f"import sys, pytest; sys.modules[{package!r}] = None; sys.exit(pytest.main(["
+        "'--collect-only', '-q', '-p', 'no:cacheprovider',"
+        "'--confcutdir=tests/gpu', 'tests/gpu']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=CHECKOUT,
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},  # those of packages that are missing here
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    for file in (CHECKOUT / "tests" / "gpu").glob("test_*.py"):
+        assert f"tests/gpu/{file.name}::" in done.stdout

@@ -176,3 +176,11 @@ def test_every_barrier_says_what_it_separates(path):
 def test_lines_are_not_too_long(folder, backend):
     """clang-format breaks no comment."""
     assert [line for line in source(folder, backend).splitlines() if len(line) > _MOST_COLUMNS] == []
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_what_a_warp_does_together_is_volatile(path):
+    """A compiler may move or leave out other inline PTX, and then not all lanes would take part."""
+    text = (_KERNELS / path).read_text(encoding="utf-8")
+    for words in re.findall(r"asm\s*(\w*)\s*\(\s*\"[^\"]*\.sync\b", text):
+        assert words == "volatile"
