@@ -5,7 +5,7 @@ PYTHON ?= python3
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help train test compile sanitize bench gpu-check lint report clean
+.PHONY: help train test compile emulate sanitize bench gpu-check lint report clean
 
 help:  ## list the commands
 	@awk -F ':.*## *' '/^[a-z-]+: .*##/ || /^[a-z-]+:  ##/ { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ test: $(VENV)/.dev  ## run the whole test suite
 
 compile: $(VENV)-compile/.compile  ## compile the kernels for every GPU, without one; see CONTRIBUTING.md
 	$(VENV)-compile/bin/python -m pytest tests/compile $(ARGS)
+
+emulate: $(VENV)-emulate/.emulate  ## run the GPU path, CuPy included, on an emulated GPU; see CONTRIBUTING.md
+	PYTHONPATH="$(CURDIR)/tests/emulate" $(VENV)-emulate/bin/python -m pytest tests/emulate $(ARGS)
 
 bench: $(VENV)/.bench  ## measure this machine: kernels, iterations beside PyTorch and JAX, scaling; into bench/results
 	$(VENV)/bin/python -m pytest bench --benchmark-only --keep bench/results
@@ -41,14 +44,14 @@ lint: $(VENV)/.dev  ## check style: ruff, and clang-format for CUDA C++
 	git ls-files '*.cu' '*.cuh' '*.h' | xargs -r $(VENV)/bin/clang-format --dry-run --Werror
 
 clean:  ## remove what the commands above made, but no run
-	rm -rf $(VENV) $(VENV)-compile build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf $(VENV) $(VENV)-compile $(VENV)-emulate build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .benchmarks
 
 # The extra for the machine's GPU, if there is one: CUDA 13 for drivers and chips that it supports, else CUDA 12.
 GPU_EXTRA := $(shell nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | tr -d . | awk \
 	-v cuda="$$(nvidia-smi 2>/dev/null | sed -nE 's/.*CUDA Version: ([0-9]+).*/\1/p')" \
 	'NR == 1 && cuda >= 12 { print (cuda >= 13 && $$1 >= 75) ? "cu13" : "cu12" }')
 
-$(VENV)/bin/python $(VENV)-compile/bin/python:
+$(VENV)/bin/python $(VENV)-compile/bin/python $(VENV)-emulate/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=...")'
 	$(PYTHON) -m venv $(@:/bin/python=)
 
@@ -67,7 +70,11 @@ $(VENV)/.train: EXTRAS = $(GPU_EXTRA)
 $(VENV)/.dev:   EXTRAS = dev $(GPU_EXTRA)
 $(VENV)/.bench: EXTRAS = dev bench $(GPU_EXTRA)
 
-# An environment of its own: PyTorch and CuPy want NVRTC in versions of their own.
+# Environments of their own: PyTorch and CuPy want NVRTC in versions of their own, and a CuPy that finds no GPU
+# would be in the way of the other tests.
 $(VENV)-compile/.compile: pyproject.toml setup.py | $(VENV)-compile/bin/python
 	$(INSTALL)
 $(VENV)-compile/.compile: EXTRAS = compile
+$(VENV)-emulate/.emulate: pyproject.toml setup.py | $(VENV)-emulate/bin/python
+	$(INSTALL)
+$(VENV)-emulate/.emulate: EXTRAS = emulate

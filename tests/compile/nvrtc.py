@@ -37,15 +37,19 @@ class Compiler:
 
     def load(self, source: str, kernels: Sequence[str], real: str) -> None:
         """Raises CompileError, which names the lines of the real file."""
-        # CuPy puts --ftz=true before every compilation.
-        options = (
-            f"--gpu-architecture={self.target.architecture}",
-            "--std=c++17",
-            f"-DREAL={real}",
-            "--ftz=true",
-            "--ptxas-options=-v",
-        )
+        options = (*cupy_options(self.target.architecture, real), "--ptxas-options=-v")
         self.resources |= read_resources(compile_text(*self.target.wheels, source, options))
+
+
+def cupy_options(architecture: str, real: str) -> tuple[str, ...]:
+    """What NVRTC is told by kernels/gpu.py and by CuPy itself; tests/emulate compares them."""
+    return (
+        "--std=c++17",
+        f"-DREAL={real}",
+        "-ftz=true",
+        f"-arch={architecture}",
+        "--device-as-default-execution-space",
+    )
 
 
 def compile_kernels(target: Target) -> dict[str, Resources]:
