@@ -10,7 +10,7 @@ from cgan_raw.config import TrainConfig
 
 from .device import places, spread
 from .peers import IMPLEMENTATIONS
-from .turns import TURN, Child
+from .turns import PACES, Child
 
 _ROUNDS = 10
 _HERE = [name for name, i in IMPLEMENTATIONS.items() if i.device in places()]
@@ -21,9 +21,10 @@ def test_iteration(benchmark, report_iteration, name):
     implementation, batch_size = IMPLEMENTATIONS[name], TrainConfig().batch_size
     if reason := implementation.missing():
         pytest.skip(reason)
-    iterations, seconds = TURN[implementation.device], []
+    pace, seconds = PACES[implementation.device], []
+    iterations = pace.iterations
     benchmark.group = f"{iterations} iterations in a call"
-    with Child(name, batch_size) as child:
+    with Child(name, batch_size, pace) as child:
 
         def turn():
             seconds.append(child.run(iterations) / iterations)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from cgan_raw import cli
@@ -15,7 +16,7 @@ from cgan_raw.config import TrainConfig
 from .report import table
 from .results import CHECKOUT, RESULTS, keep
 from .stamp import stamp
-from .turns import TURN, default_device, positive, ready, take_turns
+from .turns import PACES, default_device, positive, ready, take_turns
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -24,20 +25,22 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _compare(device: str, given: argparse.Namespace) -> int:
-    where, batch_size = stamp(CHECKOUT), TrainConfig().batch_size
-    iterations, out = given.iterations or TURN[device], given.out or RESULTS / f"iteration-{device}.json"
+    where, batch_size, pace = stamp(CHECKOUT), TrainConfig().batch_size, PACES[device]
+    pace = replace(pace, iterations=given.iterations or pace.iterations)
+    out = given.out or RESULTS / f"iteration-{device}.json"
     names, skipped = ready(device, where["load"])
     out.parent.mkdir(parents=True, exist_ok=True)  # fails now, not after measuring
-    results = {
-        "stamp": where,
-        "device": device,
-        "batch_size": batch_size,
-        "rounds": given.rounds,
-        "iterations": iterations,
-        "seconds_per_iteration": take_turns(names, batch_size, given.rounds, iterations),
-        "skipped": skipped,
-    }
-    keep(out, results)
+    for times in take_turns(names, batch_size, given.rounds, pace):
+        results = {
+            "stamp": where,
+            "device": device,
+            "batch_size": batch_size,
+            "rounds": times.rounds,
+            "iterations": pace.iterations,
+            "seconds_per_iteration": times.seconds,
+            "skipped": skipped | times.dropped,
+        }
+        keep(out, results)  # after each round: whoever ends this early has the rounds up to then
     print(table(results))
     return 0
 
@@ -46,9 +49,10 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m bench.compare_iterations", description=__doc__.splitlines()[0]
     )
-    parser.add_argument("--device", choices=TURN, help="gpu where there is one, else cpu")
+    usual = ", ".join(f"{device} {pace.iterations}" for device, pace in PACES.items())
+    parser.add_argument("--device", choices=PACES, help="gpu where there is one, else cpu")
     parser.add_argument("--rounds", type=positive, default=30, help="turns for each implementation (30)")
-    parser.add_argument("--iterations", type=positive, help="iterations in a turn (cpu 20, gpu 200)")
+    parser.add_argument("--iterations", type=positive, help=f"iterations in a turn ({usual})")
     parser.add_argument("--out", type=Path, help="JSON (bench/results/iteration-DEVICE.json)")
     return parser.parse_args(argv)
 

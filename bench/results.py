@@ -15,7 +15,7 @@ RESULTS = CHECKOUT / "bench" / "results"
 
 
 def keep(file: Path, results: dict) -> None:
-    """Write results, once they are complete.
+    """Write results: whoever reads the file sees the previous ones or these.
 
     Raises
     ------
@@ -23,6 +23,11 @@ def keep(file: Path, results: dict) -> None:
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(file, (json.dumps(results, indent=1) + "\n").encode())
+
+
+def reason(error: BaseException) -> str:
+    """What an exception says, in one line that is not too long."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
 
 
 def load(folder: Path, kind: str, read: Callable[[dict], Any]) -> list[Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from cgan_raw import cli
@@ -15,7 +16,7 @@ from cgan_raw.config import TrainConfig
 
 from .results import CHECKOUT, RESULTS, keep
 from .stamp import stamp
-from .turns import TURN, default_device, positive, ready, take_turns
+from .turns import PACES, default_device, positive, ready, take_turns
 
 BATCHES = tuple(TrainConfig().batch_size * 2**i for i in range(8))
 WIDTHS = (1, 2, 4)
@@ -40,23 +41,29 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _scale(device: str, rounds: int, out: Path | None) -> int:
-    where, measured = stamp(CHECKOUT), []
+    where, pace, measured = stamp(CHECKOUT), PACES[device], {}
     out = out or RESULTS / f"scaling-{device}.json"
     names, skipped = ready(device, where["load"])
     out.parent.mkdir(parents=True, exist_ok=True)  # fails now, not after measuring
     for batch_size, width in points():
         print(f"batch {batch_size}, width x{width}", flush=True)
-        iterations = iterations_at(TURN[device], batch_size, width)
-        seconds = take_turns(names, batch_size, rounds, iterations, width)
-        point = {"batch_size": batch_size, "width": width, "iterations": iterations}
-        measured.append({**point, "seconds_per_iteration": seconds})
-    keep(out, {"stamp": where, "device": device, "rounds": rounds, "points": measured, "skipped": skipped})
+        here = replace(pace, iterations=iterations_at(pace.iterations, batch_size, width))
+        for times in take_turns(names, batch_size, rounds, here, width):
+            measured[batch_size, width] = {
+                "batch_size": batch_size,
+                "width": width,
+                "iterations": here.iterations,
+                "seconds_per_iteration": times.seconds,
+                "skipped": times.dropped,  # here; at the next point they may go on
+            }
+            results = {"stamp": where, "device": device, "rounds": rounds, "points": list(measured.values())}
+            keep(out, results | {"skipped": skipped})  # after each round, as in compare_iterations
     return 0
 
 
 def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.scaling", description=__doc__.splitlines()[0])
-    parser.add_argument("--device", choices=TURN, help="gpu where there is one, else cpu")
+    parser.add_argument("--device", choices=PACES, help="gpu where there is one, else cpu")
     parser.add_argument("--rounds", type=positive, default=3, help="turns at each point (3)")
     parser.add_argument("--out", type=Path, help="JSON (bench/results/scaling-DEVICE.json)")
     return parser.parse_args(argv)

@@ -9,19 +9,29 @@ import json
 import os
 import sys
 import time
+from typing import TextIO
 
 from cgan_raw import config
+
+from .results import reason
 
 
 def main(name: str, batch_size: str, width: str) -> None:
     # What a library prints must not end up among the answers.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
+    try:
+        _serve(name, int(batch_size), int(width), answers)
+    except Exception as error:
+        print(json.dumps({"error": reason(error)}), file=answers, flush=True)
+        raise
 
-    widen(int(width))
+
+def _serve(name: str, batch_size: int, width: int, answers: TextIO) -> None:
+    widen(width)
     from .peers import IMPLEMENTATIONS
 
-    peer = IMPLEMENTATIONS[name].make(config.TrainConfig(batch_size=int(batch_size)))
+    peer = IMPLEMENTATIONS[name].make(config.TrainConfig(batch_size=batch_size))
     for line in sys.stdin:
         iterations = int(line.removeprefix("run "))
         start = time.perf_counter()

@@ -112,11 +112,17 @@ _ASK_FOR_A_GPU = {
 }
 
 
+_PATIENCE = 60  # seconds
+
+
 @cache
 def _sees_a_gpu(package: str) -> bool:
     """Asked in a process of its own, since JAX takes most of the GPU's memory when it looks."""
     command = [sys.executable, "-c", _ASK_FOR_A_GPU[package]]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    try:
+        return subprocess.run(command, capture_output=True, timeout=_PATIENCE, check=False).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False
 
 
 def initial_values(seed: int) -> dict[str, dict[str, np.ndarray]]:

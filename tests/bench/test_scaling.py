@@ -9,6 +9,7 @@ import pytest
 from bench import compare_iterations, scaling, turns
 from bench.results import CHECKOUT
 from cgan_raw import gpu
+from cgan_raw.errors import TrainingError
 
 WIDE = """
 from bench.serve import widen
@@ -42,7 +43,7 @@ def test_networks_that_are_there_already_cannot_be_widened():
 
 def test_a_child_is_told_batch_size_and_width():
     assert turns._command("jax", 64, 4)[-4:] == ["bench.serve", "jax", "64", "4"]
-    with turns.Child("ours", 2, width=2) as child:
+    with turns.Child("ours", 2, turns.PACES["cpu"], width=2) as child:
         assert child.run(2) > 0
 
 
@@ -55,20 +56,54 @@ def test_points_are_both_lines_from_the_usual_network_on():
     assert scaling.iterations_at(20, 4096, 1) == 1
 
 
-def test_what_is_measured_is_kept(tmp_path, monkeypatch):
-    asked = []
+@pytest.fixture
+def scale(tmp_path, monkeypatch):
+    """Run it with turns that are made up; the exit code, what is kept, and at which points they were taken.
 
-    def take_turns(names, batch_size, rounds, iterations, width):
-        asked.append((batch_size, width))
-        return {name: [0.01] * rounds for name in names}
-
-    monkeypatch.setattr(scaling, "take_turns", take_turns)
+    Parameters
+    ----------
+    spoil : the number of a round -> what to do before it.
+    """
     file = tmp_path / "deep" / "scaling-cpu.json"
-    assert scaling.main(["--device", "cpu", "--rounds", "2", "--out", str(file)]) == 0
-    found = json.loads(file.read_text())
+
+    def run(spoil=lambda round_: None):
+        asked, rounds_taken = [], []
+
+        def take_turns(names, batch_size, rounds, pace, width):
+            asked.append((batch_size, width))
+            assert pace.iterations == scaling.iterations_at(20, batch_size, width)
+            for round_ in range(1, rounds + 1):
+                rounds_taken.append(round_)
+                spoil(len(rounds_taken))
+                yield turns.Times(round_, {"ours": [0.01] * round_}, {"torch": "too large"})
+
+        monkeypatch.setattr(scaling, "take_turns", take_turns)
+        code = scaling.main(["--device", "cpu", "--rounds", "2", "--out", str(file)])
+        return code, json.loads(file.read_text()), asked
+
+    return run
+
+
+def test_what_is_measured_is_kept(scale):
+    code, found, asked = scale()
+    assert code == 0
     assert asked == scaling.points() == [(p["batch_size"], p["width"]) for p in found["points"]]
-    assert found["points"][0]["seconds_per_iteration"]["ours"] == [0.01, 0.01]
+    assert found["points"][0]["seconds_per_iteration"] == {"ours": [0.01, 0.01]}
+    assert found["points"][0]["skipped"] == {"torch": "too large"}
     assert found["stamp"]["device"]
+
+
+def test_it_is_kept_after_each_round(scale):
+    """Here the third, the first of the second point, is the last one."""
+
+    def fail(round_):
+        if round_ == 4:
+            raise TrainingError("nothing is left to time")
+
+    code, found, _ = scale(fail)
+    assert code == 1
+    taken = [(p["batch_size"], p["seconds_per_iteration"]["ours"]) for p in found["points"]]
+    assert taken == [(32, [0.01, 0.01]), (64, [0.01])]
 
 
 @pytest.mark.parametrize("command", [compare_iterations, scaling])
