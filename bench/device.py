@@ -47,13 +47,21 @@ _TRIES = 5  # the best of so many is a peak
 
 @dataclass(frozen=True)
 class Peaks:
-    """The two roofs: FLOP/s by precision (``"float32"``, ``"TF32"``), bytes/s between memory and the chip."""
+    """The two roofs: FLOP/s by precision (``"float32"``, ``"TF32"``), bytes/s between memory and the chip.
+
+    A precision that nobody could measure is not in ``flop``.
+    """
 
     flop: dict[str, float]
     bytes: float
 
-    def seconds(self, flop: int, bytes_: int, precision: str) -> float:
-        """The least time for so much work: the larger of what computing and what moving alone would take."""
+    def seconds(self, flop: int, bytes_: int, precision: str) -> float | None:
+        """The least time for so much work: the larger of what computing and what moving alone would take.
+
+        None if one of them is not known.
+        """
+        if precision not in self.flop:
+            return None
         return max(flop / self.flop[precision], bytes_ / self.bytes)
 
     asdict = asdict
@@ -203,12 +211,15 @@ class Gpu:
 
     @cached_property
     def peaks(self) -> Peaks:
-        """Copying within the device's memory; the product of large square matrices by cuBLAS."""
-        from .experts import cublas
+        """Copying within the device's memory; the product of large square matrices, if cuBLAS is there."""
+        from .experts import cublas, cublas_fault
 
         to, of = self._cupy.empty_like(self._buffer).data, self._buffer.data
         copy = partial(to.copy_from_device_async, of, _GPU_BUFFER, self.stream)
         copied = min(self.device_times(copy, _TRIES))
+        bytes_ = 2 * _GPU_BUFFER / copied
+        if cublas_fault(self):
+            return Peaks({}, bytes_)
         square = self.array(np.ones((_GPU_PRODUCT, _GPU_PRODUCT), np.float32))
         out = self._cupy.empty_like(square)
         flop = {}
@@ -216,7 +227,7 @@ class Gpu:
             multiply = cublas(precision, self.stream)
             seconds = min(self.device_times(lambda f=multiply: f(out, square, square), _TRIES))
             flop[precision] = 2 * _GPU_PRODUCT**3 / seconds
-        return Peaks(flop, 2 * _GPU_BUFFER / copied)
+        return Peaks(flop, bytes_)
 
 
 @cache

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 from cgan_raw.kernels.registry import Op
 
 from .device import Cpu, Gpu
+from .results import reason
 
 #: Op -> the two factors, from its arguments without the destination.
 _FACTORS: dict[str, Callable] = {
@@ -53,20 +55,52 @@ def _on_cpu() -> list[Expert]:
 
 
 def _on_gpu(place: Gpu) -> list[Expert]:
-    found = [
-        Expert("cuBLAS", "float32", cublas("float32", place.stream), _as_it_is),
-        Expert("cuBLAS TF32", "TF32", cublas("TF32", place.stream), _as_it_is),
-    ]
-    if importlib.util.find_spec("torch") is not None:
+    found = []
+    if cublas_fault(place) is None:
+        found += [
+            Expert("cuBLAS", "float32", cublas("float32", place.stream), _as_it_is),
+            Expert("cuBLAS TF32", "TF32", cublas("TF32", place.stream), _as_it_is),
+        ]
+    if _torch_fault() is None:
         import torch
 
-        if torch.cuda.is_available():
-            torch.cuda.set_stream(torch.cuda.ExternalStream(place.stream.ptr))
-            found += [
-                Expert("torch.matmul", "float32", _torch_matmul("highest"), torch.from_dlpack),
-                Expert("torch.matmul TF32", "TF32", _torch_matmul("high"), torch.from_dlpack),
-            ]
+        torch.cuda.set_stream(torch.cuda.ExternalStream(place.stream.ptr))
+        found += [
+            Expert("torch.matmul", "float32", _torch_matmul("highest"), torch.from_dlpack),
+            Expert("torch.matmul TF32", "TF32", _torch_matmul("high"), torch.from_dlpack),
+        ]
     return found
+
+
+def skipped_experts(place: Cpu | Gpu) -> dict[str, str]:
+    """Who else could multiply at a place but is not there, and why."""
+    faults = {} if place.name == "cpu" else {"cuBLAS": cublas_fault(place), "torch.matmul": _torch_fault()}
+    return {label: fault for label, fault in faults.items() if fault is not None}
+
+
+@cache
+def cublas_fault(place: Gpu) -> str | None:
+    """What keeps cuBLAS from multiplying, or None if nothing does.  It tries once."""
+    try:
+        left, right, out = (place.array(np.ones((16, 16), np.float32)) for _ in range(3))
+        for precision in ("float32", "TF32"):
+            cublas(precision, place.stream)(out, left, right)
+        place.stream.synchronize()
+    except Exception as error:  # of the import, or of a library that is only looked for when it is called
+        return reason(error)
+    return None
+
+
+@cache
+def _torch_fault() -> str | None:
+    if importlib.util.find_spec("torch") is None:
+        return "torch is not installed"
+    try:
+        import torch
+
+        return None if torch.cuda.is_available() else "this build of torch finds no GPU"
+    except Exception as error:  # whatever a library that it does not find leads to
+        return reason(error)
 
 
 def _as_it_is(array):

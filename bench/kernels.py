@@ -19,7 +19,7 @@ from cgan_raw.testing import HOST, assert_matches_reference, make_arguments
 
 from .calls import network_calls
 from .device import Cpu, Gpu, Peaks, places, spread
-from .experts import experts
+from .experts import experts, skipped_experts
 
 ROUNDS = 20
 
@@ -129,43 +129,57 @@ def measure(case: Case, host_times: HostTimes | None = None) -> dict:
     ------
     AssertionError : it computes something else than the reference.
     """
-    place, op = case.place, case.op
+    place = case.place
     arguments, values, run = _bind(case, case.sizes)
     touch = _bind(case, dict.fromkeys(case.sizes, 1))[2]
 
     host = spread((host_times or place.host_times)(run, partial(place.prepare, touch), ROUNDS))
     device = place.device_times(run, ROUNDS)
     _check(case, arguments, values, run)
+    return describe(case) | {"seconds": spread(device) if device else host, "host_seconds": host}
+
+
+def describe(case: Case) -> dict:
+    """A row of results without what only timing shows."""
+    op = case.op
     return {
         "folder": folder(op),
         "op": op.name,
         "sizes": case.sizes,
         "calls": case.calls,
-        "place": place.name,
+        "place": case.place.name,
         "by": case.label,
         "default": case.default,
         "expert": case.spared is not None,
         "precision": case.precision,
         "flop": op.flops(**case.sizes),
         "bytes": op.bytes(**case.sizes),
-        "seconds": spread(device) if device else host,
-        "host_seconds": host,
     }
 
 
-def kernel_results(rows: Sequence[dict], peaks: dict[str, Peaks], where: dict) -> dict:
+def kernel_results(
+    rows: Sequence[dict], peaks: dict[str, Peaks], where: dict, untimed: Sequence[dict] = ()
+) -> dict:
     """All rows as a file of results, in the registry's order.
 
     Parameters
     ----------
     where : as :func:`bench.stamp.stamp` returns it.
+    untimed : cases that have no row, as :func:`describe` returns them, each with the ``reason``; None is that
+        its turn has not come.
     """
+
+    def ordered(found: Sequence[dict]) -> list[dict]:
+        return sorted(found, key=lambda row: FOLDERS.index(row["folder"]))
+
     return {
         "stamp": where,
         "device": list(peaks)[-1],
         "rounds": ROUNDS,
         "peaks": {place: peak.asdict() for place, peak in peaks.items()},
-        "rows": sorted(rows, key=lambda row: FOLDERS.index(row["folder"])),
+        "rows": ordered(rows),
+        "untimed": ordered(untimed),
+        "skipped": {label: why for place in peaks for label, why in skipped_experts(places()[place]).items()},
     }
 
 

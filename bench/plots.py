@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 
 import numpy as np
@@ -23,10 +23,15 @@ _DPI = 110
 _PALETTE = 128  # colours
 
 
-def dense(rows: Sequence[dict], peaks: Peaks, title: str) -> bytes:
-    """The ladder of each product over the layers of the networks, beside the experts and below the roof."""
+def dense(rows: Sequence[dict], peaks: Peaks, title: str) -> bytes | None:
+    """The ladder of each product over the layers of the networks, beside the experts and below the roof.
+
+    None if no product is among the rows.
+    """
     products = [row for row in rows if row["folder"] == "dense" and {"M", "N", "K"} <= set(row["sizes"])]
     ops = list(dict.fromkeys(row["op"] for row in products))
+    if not ops:
+        return None
     figure = Figure((12, 4.6), layout="constrained")
     figure.suptitle(f"Dense products at batch 32, operands not in the caches: {title}", fontsize="medium")
     panels = figure.subplots(1, len(ops), sharey=True, squeeze=False)[0]
@@ -34,8 +39,10 @@ def dense(rows: Sequence[dict], peaks: Peaks, title: str) -> bytes:
     for axes, op in zip(panels, ops, strict=True):
         mine = sorted((row for row in products if row["op"] == op), key=lambda row: row["flop"])
         layers = list(dict.fromkeys(_layer(row) for row in mine))
-        roof = {_layer(r): r["flop"] / peaks.seconds(r["flop"], r["bytes"], "float32") / 1e9 for r in mine}
-        axes.plot(range(len(layers)), [roof[at] for at in layers], color=_ROOF, label="roofline, float32")
+        least = {_layer(row): peaks.seconds(row["flop"], row["bytes"], "float32") for row in mine}
+        if None not in least.values():
+            roof = {_layer(row): row["flop"] / least[_layer(row)] / 1e9 for row in mine}
+            axes.plot(range(len(layers)), [roof[at] for at in layers], color=_ROOF, label="roofline, float32")
         for label, look in looks.items():
             line = {_layer(row): _gflops(row) for row in mine if row["by"] == label}
             axes.plot([layers.index(at) for at in line], list(line.values()), label=label, **look)
@@ -76,11 +83,16 @@ def _gflops(row: dict) -> float:
     return row["flop"] / row["seconds"]["median"] / 1e9
 
 
-def roofline(rows: Sequence[dict], peaks: Peaks, title: str) -> bytes:
-    """Every op at every shape, as training launches it, below the machine's measured roofs."""
+def roofline(rows: Sequence[dict], peaks: Peaks, title: str) -> bytes | None:
+    """Every op at every shape, as training launches it, below the machine's measured roofs.
+
+    None if no such op is among the rows.
+    """
+    points = [row for row in rows if row["default"] and row["flop"]]
+    if not points:
+        return None
     figure = Figure((8.5, 5.8), layout="constrained")
     axes = figure.subplots()
-    points = [row for row in rows if row["default"] and row["flop"]]
     backends = list(dict.fromkeys(row["by"].split()[0] for row in points))
     for i, (folder, group) in enumerate(groupby(points, key=lambda row: row["folder"])):
         for row in group:
@@ -108,7 +120,10 @@ def roofline(rows: Sequence[dict], peaks: Peaks, title: str) -> bytes:
 
 def _roofs(axes, peaks: Peaks) -> None:
     found = [line.get_xdata()[0] for line in axes.lines]
-    x = np.geomspace(min(found) / 2, max(*found, 4 * max(peaks.flop.values()) / peaks.bytes), 200)
+    ends = [4 * flop / peaks.bytes for flop in peaks.flop.values()] or [2 * max(found)]
+    x = np.geomspace(min(found) / 2, max(*found, *ends), 200)
+    if not peaks.flop:
+        axes.plot(x, x * peaks.bytes / 1e9, color=_ROOF, zorder=0)
     for (precision, flop), style in zip(peaks.flop.items(), ("-", "--"), strict=False):
         axes.plot(x, np.minimum(flop, x * peaks.bytes) / 1e9, color=_ROOF, linestyle=style, zorder=0)
         text = f"{flop / 1e9:,.0f} GFLOP/s {precision}"
@@ -141,24 +156,26 @@ def iteration(results: dict, title: str) -> bytes:
     return _png(figure)
 
 
-def scaling(lines: Iterable[dict], title: str) -> bytes:
+def scaling(lines: Sequence[dict], title: str) -> bytes:
     """Images a second over the batch, a ring where each line bends; and time over the width.
 
     Parameters
     ----------
-    lines : for each name ``batches``, ``images_per_second``, ``bend`` (a batch), ``widths``, ``ms``.
+    lines : as :func:`bench.summaries.scaling_lines` returns them.
     """
     figure = Figure((11, 4.4), layout="constrained")
     figure.suptitle(f"Speed over batch size, time over width: {title}", fontsize="medium")
     by_batch, by_width = figure.subplots(1, 2)
     for i, line in enumerate(lines):
         look = {"marker": _MARKERS[i % len(_MARKERS)], "color": _COLOURS[i % len(_COLOURS)]}
-        by_batch.plot(line["batches"], line["images_per_second"], label=line["label"], **look)
-        bend = line["images_per_second"][line["batches"].index(line["bend"])]
-        by_batch.plot(line["bend"], bend, "o", markersize=15, markerfacecolor="none", color=look["color"])
-        by_width.plot(line["widths"], line["ms"], label=line["label"], **look)
-        _log_axis(by_batch, line["batches"])
-        _log_axis(by_width, line["widths"])
+        speed, time = line["images_per_second"], line["ms"]
+        by_batch.plot(list(speed), list(speed.values()), label=line["label"], **look)
+        if speed:
+            bend = line["bend"], speed[line["bend"]]
+            by_batch.plot(*bend, "o", markersize=15, markerfacecolor="none", color=look["color"])
+        by_width.plot(list(time), list(time.values()), label=line["label"], **look)
+    _log_axis(by_batch, sorted({batch for line in lines for batch in line["images_per_second"]}))
+    _log_axis(by_width, sorted({width for line in lines for width in line["ms"]}))
     by_batch.set(xlabel="batch size", ylabel="images/s")
     by_width.set(xlabel="hidden layers, times as wide", ylabel="ms an iteration at batch 32")
     handles = by_batch.get_legend_handles_labels()

@@ -22,6 +22,7 @@ from .summaries import (
     kernel_summary,
     place_of,
     provenance,
+    scaling_faults,
     scaling_lines,
     scaling_table,
     table,
@@ -81,38 +82,45 @@ def _iteration(found: dict, link: str) -> tuple[str, Files]:
 
 
 def _scaling(found: dict, link: str) -> tuple[str, Files]:
-    name, lines = f"scaling-{found['device']}.png", scaling_lines(found)
-    how = f"Medians of {found['rounds']} turns. {provenance(found)}"
-    lead = "What a larger batch and wider hidden layers cost:"
-    text = f"{lead}\n\n{scaling_table(lines)}\n\n{how}\n\n![Cost against batch size and width]({link}/{name})\n"
-    return text, {name: plots.scaling(lines, place_of(found))}
+    name = f"scaling-{found['device']}.png"
+    parts = [
+        "What a larger batch and wider hidden layers cost:",
+        scaling_table(found),
+        *("; ".join(faults) + "." for faults in [scaling_faults(found)] if faults),
+        f"Medians of {found['rounds']} turns. {provenance(found)}",
+        f"![Cost against batch size and width]({link}/{name})\n",
+    ]
+    return "\n\n".join(parts), {name: plots.scaling(scaling_lines(found), place_of(found))}
 
 
 def _kernels(found: dict, link: str) -> tuple[str, Files]:
     device = found["device"]
-    rows = [row for row in found["rows"] if row["place"] == device]
-    peaks = found["peaks"][device]
-    names = {kind: f"{kind}-{device}.png" for kind in ("dense", "roofline")}
-    page = f"kernels-{device}.md"
+    rows, untimed = (
+        [row for row in part if row["place"] == device] for part in (found["rows"], found.get("untimed", []))
+    )
+    peaks, page = found["peaks"][device], f"kernels-{device}.md"
+    if not rows:
+        raise InputError("no kernel was timed")
+    drawn = {
+        "The dense products and BLAS": (f"dense-{device}.png", plots.dense(rows, peaks, place_of(found))),
+        "All ops below the roofline": (f"roofline-{device}.png", plots.roofline(rows, peaks, place_of(found))),
+    }
+    shown = {title: file for title, file in drawn.items() if file[1] is not None}
+    short = f"{len(untimed)} of {len(rows) + len(untimed)} kernels were not timed. " if untimed else ""
     text = "\n".join(
         [
             "Where the time of an iteration goes, op by op (`pytest --benchmark-only` prints every kernel):",
             "",
-            kernel_summary(rows, peaks),
+            kernel_summary([*rows, *untimed], peaks),
             "",
-            "Each op by itself, its operands not in the caches, times its calls in an iteration. "
+            f"Each op by itself, its operands not in the caches, times its calls in an iteration. {short}"
             f"[Every kernel at every shape]({link}/{page}). {provenance(found)}",
             "",
-            f"![The dense products and BLAS]({link}/{names['dense']})",
-            f"![All ops below the roofline]({link}/{names['roofline']})",
+            *(f"![{title}]({link}/{name})" for title, (name, _) in shown.items()),
             "",
         ]
     )
-    return text, {
-        names["dense"]: plots.dense(rows, peaks, place_of(found)),
-        names["roofline"]: plots.roofline(rows, peaks, place_of(found)),
-        page: kernel_page(found).encode(),
-    }
+    return text, {**dict(shown.values()), page: kernel_page(found).encode()}
 
 
 if __name__ == "__main__":

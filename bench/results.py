@@ -41,6 +41,8 @@ def load(folder: Path, kind: str, read: Callable[[dict], Any]) -> list[Any]:
     for file in sorted(folder.rglob(f"{kind}-*.json"), key=lambda file: file.name):
         try:
             made.append(read(json.loads(file.read_text(encoding="utf-8"))))
+        except InputError as error:
+            raise InputError(f"{file}: {error}") from error
         except (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
             raise InputError(f"{file}: not a result of bench ({kind}): {error!r}") from error
     return made

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 import numpy as np
+from cgan_raw.kernels.registry import FOLDERS
 
 from .device import Peaks
 from .peers import IMPLEMENTATIONS
-from .tables import kernel_table, markdown, ms, roofs
+from .tables import kernel_table, markdown, ms, roofs, shape
 
 _BASE = "torch"  # what the others are compared with; on a GPU its name goes on
 _ENOUGH = 0.8  # of the most images a second: from there on a line is flat
@@ -72,49 +72,60 @@ def _label(name: str) -> str:
 
 
 def scaling_lines(results: dict) -> list[dict]:
-    """A line for each implementation: what :func:`bench.plots.scaling` draws."""
+    """A line for each implementation: what :func:`bench.plots.scaling` draws.
+
+    ``images_per_second`` is by batch, ``ms`` by width; a point at which it was not timed is in neither.
+    """
     points = results["points"]
     usual = points[0]["batch_size"]
     lines = []
-    for name in points[0]["seconds_per_iteration"]:
-        medians = [(p, float(np.median(p["seconds_per_iteration"][name]))) for p in points]
+    for name in dict.fromkeys(name for point in points for name in point["seconds_per_iteration"]):
+        mine = [point for point in points if name in point["seconds_per_iteration"]]
+        medians = [(p, float(np.median(p["seconds_per_iteration"][name]))) for p in mine]
         speed = {p["batch_size"]: p["batch_size"] / m for p, m in medians if p["width"] == 1}
         wide = {p["width"]: 1e3 * m for p, m in medians if p["batch_size"] == usual}
-        best = max(speed.values())
-        lines.append(
-            {
-                "label": _label(name),
-                "batches": list(speed),
-                "images_per_second": list(speed.values()),
-                "bend": next(batch for batch, images in speed.items() if images >= _ENOUGH * best),
-                "widths": list(wide),
-                "ms": list(wide.values()),
-            }
-        )
+        best = max(speed.values(), default=None)
+        bend = next((batch for batch, images in speed.items() if images >= _ENOUGH * best), None)
+        lines.append({"label": _label(name), "images_per_second": speed, "bend": bend, "ms": wide})
     return lines
 
 
-def scaling_table(lines: Sequence[dict]) -> str:
-    """Where each implementation bends, and what width costs it."""
-    batches, widths = lines[0]["batches"], lines[0]["widths"]
+def scaling_faults(results: dict) -> list[str]:
+    """Who could not go on at a point, and why."""
+    return [
+        f"{_label(name)} at batch {point['batch_size']}, width x{point['width']}: {reason}"
+        for point in results["points"]
+        for name, reason in point.get("skipped", {}).items()
+    ]
+
+
+def scaling_table(results: dict) -> str:
+    """Where each implementation bends, and what width costs it; nothing where it was not timed."""
+    lines, points = scaling_lines(results), results["points"]
+    batches = [point["batch_size"] for point in points if point["width"] == 1]
+    widths = [point["width"] for point in points if point["batch_size"] == batches[0]]
+    ends = batches[0], batches[-1]
     heads = [
         "implementation",
-        f"images/s at batch {batches[0]}",
-        f"at batch {batches[-1]}",
+        f"images/s at batch {ends[0]}",
+        f"at batch {ends[1]}",
         f"bends at batch ({_ENOUGH:.0%} of its best)",
         *(f"time at width x{width}" for width in widths[1:]),
     ]
     cells = [
         [
             line["label"],
-            f"{line['images_per_second'][0]:,.0f}",
-            f"{line['images_per_second'][-1]:,.0f}",
-            str(line["bend"]),
-            *(f"{time / line['ms'][0]:.1f}" for time in line["ms"][1:]),
+            *(f"{speed:,.0f}" if (speed := line["images_per_second"].get(batch)) else "" for batch in ends),
+            str(line["bend"] or ""),
+            *(_ratio(line["ms"].get(width), line["ms"].get(widths[0])) for width in widths[1:]),
         ]
         for line in lines
     ]
     return markdown(heads, cells, left=1)
+
+
+def _ratio(time: float | None, base: float | None) -> str:
+    return "" if time is None or base is None else f"{time / base:.1f}"
 
 
 def with_peaks(results: dict) -> dict:
@@ -123,13 +134,18 @@ def with_peaks(results: dict) -> dict:
 
 
 def kernel_summary(rows: Sequence[dict], peaks: Peaks) -> str:
-    """What each op folder is to an iteration: calls, work, and the time of what each backend launches."""
+    """What each op folder is to an iteration: calls, work, and the time of what each backend launches.
+
+    Parameters
+    ----------
+    rows : of one place, those without a time among them; a sum in which one of these belongs is not given.
+    """
     used = [row for row in rows if row["default"] and row["calls"]]
     backends = list(dict.fromkeys(row["by"].split()[0] for row in used))
     heads = ["ops", "calls", "MFLOP", "MB"]
     for backend in backends:
         heads += [f"{backend}, us", "of roofline"]
-    folders = dict.fromkeys(row["folder"] for row in used)
+    folders = sorted({row["folder"] for row in used}, key=FOLDERS.index)
     cells = [
         _summary(folder, [row for row in used if row["folder"] == folder], backends, peaks)
         for folder in folders
@@ -139,23 +155,40 @@ def kernel_summary(rows: Sequence[dict], peaks: Peaks) -> str:
 
 def _summary(name: str, rows: Sequence[dict], backends: Sequence[str], peaks: Peaks) -> list[str]:
     """One line; work is the same for every backend, so it is counted for the first."""
-    sums: dict[str, float] = defaultdict(float)
-    for row in rows:
-        backend, calls = row["by"].split()[0], row["calls"]
-        sums[backend] += calls * row["seconds"]["median"]
-        sums[f"{backend} least"] += calls * peaks.seconds(row["flop"], row["bytes"], row["precision"])
-        if backend == backends[0]:
-            for what in ("flop", "bytes"):
-                sums[what] += calls * row[what]
-            sums["calls"] += calls
-    line = [name, f"{sums['calls']:.0f}", f"{sums['flop'] / 1e6:.2f}", f"{sums['bytes'] / 1e6:.2f}"]
-    for backend in backends:
-        line += [f"{1e6 * sums[backend]:,.0f}", f"{sums[f'{backend} least'] / sums[backend]:.0%}"]
+    by = {backend: [row for row in rows if row["by"].split()[0] == backend] for backend in backends}
+    calls, flop, bytes_ = (
+        sum(row["calls"] * of(row) for row in by[backends[0]])
+        for of in (lambda row: 1, lambda row: row["flop"], lambda row: row["bytes"])
+    )
+    line = [name, f"{calls:.0f}", f"{flop / 1e6:.2f}", f"{bytes_ / 1e6:.2f}"]
+    for mine in by.values():
+        line += _time(mine, peaks)
     return line
 
 
+def _time(rows: Sequence[dict], peaks: Peaks) -> tuple[str, str]:
+    """What the calls of some rows take in all, us, and the share of the least that it could be."""
+    if not rows:
+        return "", ""
+    if any("seconds" not in row for row in rows):
+        return "not all timed", ""
+    taken = sum(row["calls"] * row["seconds"]["median"] for row in rows)
+    least = [peaks.seconds(row["flop"], row["bytes"], row["precision"]) for row in rows]
+    if None in least:
+        return f"{1e6 * taken:,.0f}", ""
+    whole = sum(row["calls"] * seconds for row, seconds in zip(rows, least, strict=True))
+    return f"{1e6 * taken:,.0f}", f"{whole / taken:.0%}"
+
+
+def _untimed(results: dict) -> Iterator[list[str]]:
+    for label, why in results.get("skipped", {}).items():
+        yield ["", "", label, why]
+    for row in results.get("untimed", []):
+        yield [row["op"], shape(row), row["by"], row["reason"] or "the time was over"]
+
+
 def kernel_page(results: dict) -> str:
-    """Every row of results, a table for each op folder."""
+    """Every row of results, a table for each op folder, and what was not timed."""
     peaks = results["peaks"]
     parts = [
         "# Every kernel at every shape of the networks",
@@ -166,4 +199,6 @@ def kernel_page(results: dict) -> str:
     ]
     for folder, rows in groupby(results["rows"], key=lambda row: row["folder"]):
         parts += [f"## {folder}", markdown(*kernel_table(list(rows), peaks))]
+    if untimed := [*_untimed(results)]:
+        parts += ["## Not timed", markdown(("op", "shape", "by", "why"), untimed, left=4)]
     return "\n\n".join(parts) + "\n"

@@ -24,13 +24,16 @@ def kernel_table(rows: Sequence[dict], peaks: dict[str, Peaks]) -> tuple[list[st
     lines = []
     for (op, _), group in groupby(rows, key=lambda row: (row["op"], row["sizes"])):
         for i, row in enumerate(group):
-            shape = " ".join(f"{name}={size}" for name, size in row["sizes"].items())
-            names = (op, shape) if i == 0 else ("", "")
+            names = (op, shape(row)) if i == 0 else ("", "")
             cells = [*names, row["by"], *_figures(row, peaks[row["place"]])]
             if two_clocks:
                 cells.append(f"{1e6 * row['host_seconds']['median']:.1f}")
             lines.append(cells)
     return [*_HEADS, *([_HOST] if two_clocks else [])], lines
+
+
+def shape(row: dict) -> str:
+    return " ".join(f"{name}={size}" for name, size in row["sizes"].items())
 
 
 def _figures(row: dict, peaks: Peaks) -> list[str]:
@@ -40,7 +43,7 @@ def _figures(row: dict, peaks: Peaks) -> list[str]:
         f"{1e6 * seconds['low']:.1f}-{1e6 * seconds['high']:.1f}",
         _giga(row["flop"] / seconds["median"]),
         _giga(row["bytes"] / seconds["median"]),
-        f"{roofline_share(row, peaks):.0%}",
+        percent(roofline_share(row, peaks)),
     ]
 
 
@@ -48,9 +51,14 @@ def _giga(value: float) -> str:
     return f"{value / 1e9:.1f}" if value >= 1e8 else f"{value / 1e9:.2g}"
 
 
-def roofline_share(row: dict, peaks: Peaks) -> float:
-    """The least time that the machine's roofs allow, over the time taken."""
-    return peaks.seconds(row["flop"], row["bytes"], row["precision"]) / row["seconds"]["median"]
+def roofline_share(row: dict, peaks: Peaks) -> float | None:
+    """The least time that the machine's roofs allow, over the time taken; None where a roof is not known."""
+    least = peaks.seconds(row["flop"], row["bytes"], row["precision"])
+    return None if least is None else least / row["seconds"]["median"]
+
+
+def percent(share: float | None) -> str:
+    return "" if share is None else f"{share:.0%}"
 
 
 def iteration_table(rows: Iterable[dict]) -> tuple[list[str], list[list[str]]]:
@@ -73,6 +81,7 @@ def roofs(peaks: dict[str, Peaks]) -> list[str]:
     lines = []
     for place, peak in peaks.items():
         flop = ", ".join(f"{value / 1e9:,.1f} GFLOP/s {precision}" for precision, value in peak.flop.items())
+        flop = flop or "FLOP/s not known"
         lines.append(f"roofline of the {place}, measured: {flop}; {peak.bytes / 1e9:,.1f} GB/s")
     return lines
 

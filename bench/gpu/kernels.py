@@ -1,32 +1,49 @@
-"""Every kernel at every shape of the networks, beside cuBLAS.
+"""Every kernel at every shape of the networks, beside cuBLAS: ``python -m bench.gpu.kernels FILE``.
 
-What ``make report`` reads is written beside the figures, as ``kernels-gpu.json``.
+The file is what ``make report`` reads.  It is there from the first kernel on and renewed after each, the
+products first.  A kernel that fails, whatever it fails of, is in it with the reason.
 """
 
 from __future__ import annotations
 
-import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from ..device import places, spread
-from ..kernels import ROUNDS, cases, kernel_results, measure
-from ..results import CHECKOUT, keep
+from ..kernels import ROUNDS, Case, cases, describe, folder, kernel_results, measure
+from ..results import CHECKOUT, keep, reason
 from ..stamp import stamp
 
 
 def main(out: Path) -> int:
-    where, place, rows, wrong = stamp(CHECKOUT), places()["gpu"], [], []
-    for case in (case for case in cases() if case.place is place):
+    where, place = stamp(CHECKOUT), places()["gpu"]
+    empty = spread(place.device_times(lambda: None, ROUNDS))["median"]
+
+    def keep_rows(rows: list[dict], untimed: list[dict]) -> None:
+        results = kernel_results(rows, {place.name: place.peaks}, where, untimed)
+        keep(out, results | {"empty_seconds": empty})
+
+    found = (case for case in cases() if case.place is place)
+    return time_each(sorted(found, key=lambda case: folder(case.op) != "dense"), keep_rows)
+
+
+def time_each(todo: list[Case], keep_rows: Callable[[list[dict], list[dict]], None]) -> int:
+    """Time some cases, one after the other; 1 if one failed.
+
+    Parameters
+    ----------
+    keep_rows : called after each with the rows, and with the cases that have none.
+    """
+    rows, failed = [], []
+    for i, case in enumerate(todo, 1):
         try:
             rows.append(measure(case))
-        except AssertionError as error:
-            wrong.append(f"{case}: {error}")
-    empty = spread(place.device_times(lambda: None, ROUNDS))["median"]
-    keep(out.with_name("kernels-gpu.json"), kernel_results(rows, {place.name: place.peaks}, where))
-    note = f"{len(rows)} kernels timed, {len(wrong)} wrong; nothing takes {1e6 * empty:.1f} us"
-    out.write_text(json.dumps({"note": note, "wrong": wrong, "empty_seconds": empty}))
-    return 1 if wrong else 0
+        except Exception as error:
+            failed.append(describe(case) | {"reason": reason(error)})
+            print(f"{case}: {failed[-1]['reason']}", flush=True)
+        keep_rows([*rows], failed + [describe(later) | {"reason": None} for later in todo[i:]])
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

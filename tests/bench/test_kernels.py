@@ -13,9 +13,10 @@ import pytest
 from cgan_raw.kernels.dispatch import LaunchedOp
 from cgan_raw.kernels.registry import FOLDERS, ops
 
-from bench import device, kernels, tables
+from bench import device, experts, kernels, tables
 from bench.calls import network_calls
 from bench.device import Peaks, places
+from bench.gpu.kernels import time_each
 from bench.results import CHECKOUT
 from cgan_raw import gpu
 from cgan_raw.testing import make_arguments
@@ -106,6 +107,7 @@ def test_the_roof_is_what_takes_longer():
     assert peaks.seconds(10**11, 10, "float32") == 1
     assert peaks.seconds(10**11, 10, "TF32") == 0.25
     assert peaks.seconds(10, 2 * 10**10, "float32") == 1
+    assert Peaks({"float32": 1e11}, 2e10).seconds(10, 2 * 10**10, "TF32") is None
 
 
 def row(**changes):
@@ -127,6 +129,89 @@ def test_a_table_names_op_and_shape_once_and_knows_two_clocks():
     text = tables.plain(heads, lines).splitlines()
     assert len(text) == 3
     assert text[1].index("cpu") == text[2].index("NumPy")
+
+
+def raises(error):
+    def function(*arguments):
+        raise error
+
+    return function
+
+
+def test_a_case_that_fails_costs_no_other_case(monkeypatch):
+    """Whatever it fails of; and what is kept after each says what is timed and what is not."""
+    monkeypatch.setattr(kernels, "ROUNDS", 1)
+    good = case("leaky_relu_forward")
+    bad = dataclasses.replace(good, function=raises(OSError("cuda.so\nis gone")), label="bad")
+    wrong = dataclasses.replace(good, function=lambda *arguments: None, label="wrong")
+    kept = []
+    assert time_each([bad, wrong, good], lambda *both: kept.append(both)) == 1
+    assert [(len(rows), len(untimed)) for rows, untimed in kept] == [(0, 3), (0, 3), (1, 2)]
+    reasons = {row["by"]: row["reason"] for row in kept[0][1]}
+    assert reasons == {"bad": "OSError: cuda.so is gone", "wrong": None, "cpu": None}
+    (row,), untimed = kept[-1]
+    assert (row["by"], row["seconds"]["median"] > 0) == ("cpu", True)
+    assert [row["by"] for row in untimed] == ["bad", "wrong"]
+    assert "leaky_relu_forward" in untimed[1]["reason"]
+    assert "seconds" not in untimed[0]
+    assert time_each([good], lambda *both: None) == 0
+
+
+def test_ctrl_c_is_no_failure_of_a_case(monkeypatch):
+    monkeypatch.setattr(kernels, "ROUNDS", 1)
+    stopped = dataclasses.replace(case("leaky_relu_forward"), function=raises(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        time_each([stopped], lambda *both: None)
+
+
+def test_what_was_not_timed_is_in_the_results_in_the_registrys_order():
+    untimed = [kernels.describe(case(name)) | {"reason": None} for name in ("dense_forward", "adam_step")]
+    results = kernels.kernel_results([], ROOFS, {}, untimed)
+    assert [row["op"] for row in results["untimed"]] == ["adam_step", "dense_forward"]
+    assert results["skipped"] == {}
+
+
+class Place:
+    """A GPU on which only what is given works; its arrays are NumPy's."""
+
+    name = "gpu"
+
+    def __init__(self):
+        self.stream = Mock()
+
+    array = staticmethod(np.array)
+
+
+@pytest.mark.parametrize("fault", ["libcublas.so.13: no such file", None])
+def test_without_cublas_its_rows_are_missing_and_no_others(monkeypatch, fault):
+    """Where the library is missing, CuPy says so when it is called, or when it is imported."""
+    place = Place()
+    multiply = raises(RuntimeError(fault)) if fault else np.dot
+    monkeypatch.setattr(experts, "cublas", lambda precision, stream: multiply)
+    monkeypatch.setattr(experts, "_torch_fault", lambda: "torch is not installed")
+    labels = [expert.label for expert in experts.experts(ops()["dense_forward"], place)]
+    skipped = experts.skipped_experts(place)
+    if fault is None:
+        assert (labels, skipped) == (
+            ["cuBLAS", "cuBLAS TF32"],
+            {"torch.matmul": "torch is not installed"},
+        )
+    else:
+        assert labels == []
+        assert skipped["cuBLAS"] == f"RuntimeError: {fault}"
+
+
+def test_an_import_of_cublas_that_fails_is_its_fault_too(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy._core", None)
+    assert experts.cublas_fault(Place()).startswith("ModuleNotFoundError: ")
+
+
+def test_without_cublas_the_gpu_has_a_roof_of_bytes_alone(monkeypatch):
+    place = object.__new__(device.Gpu)
+    place.stream, place._cupy = Mock(), Mock()
+    monkeypatch.setattr(device.Gpu, "device_times", lambda self, run, rounds: [0.5, 0.25])
+    monkeypatch.setattr(experts, "cublas_fault", lambda place: "it is not there")
+    assert place.peaks == Peaks({}, 2 * device._GPU_BUFFER / 0.25)
 
 
 def test_the_peaks_of_this_machine_are_those_of_a_machine(monkeypatch):

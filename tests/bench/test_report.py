@@ -150,6 +150,86 @@ def test_every_kernel_has_a_line_on_the_page(readme, everything):
     assert "100.0 GFLOP/s float32; 20.0 GB/s" in page
 
 
+def partial_kernels():
+    """The product at the larger shape has failed, and the time was over before Adam."""
+    results = kernels()
+    adam, small, _, large, record = results["rows"]
+    return results | {
+        "rows": [small, record],
+        "untimed": [
+            {k: v for k, v in row.items() if "seconds" not in k} | {"reason": reason}
+            for row, reason in ((adam, None), (large, "OutOfMemory: 1 GB"))
+        ],
+        "skipped": {"cuBLAS": "ImportError: libcublas.so.13"},
+    }
+
+
+def test_kernels_that_were_not_timed_are_in_no_sum(readme, folder):
+    (folder / "kernels-cpu.json").write_text(json.dumps(partial_kernels()))
+    assert run(readme, folder) == 0
+    text = readme.read_text()
+    assert "| adam | 2 | 0.02 | 0.06 | not all timed |  |" in text
+    assert "| dense | 4 | 5.00 | 0.20 | not all timed |  |" in text
+    assert "| progress | 1 | 0.00 | 0.00 | 1 | 0% |" in text
+    assert "| all | 7 | 5.02 | 0.26 | not all timed |  |" in text
+    assert "2 of 4 kernels were not timed." in text
+    page = (readme.parent / "docs" / "bench" / "kernels-cpu.md").read_text()
+    assert "| adam_step | n=1000 | cpu | the time was over |" in page
+    assert "| dense_forward | M=32 N=16 K=100 | cpu | OutOfMemory: 1 GB |" in page
+    assert "|  |  | cuBLAS | ImportError: libcublas.so.13 |" in page
+
+
+@pytest.mark.parametrize("used", [("losses_record",), ("adam_step",), ("dense_forward",)])
+def test_a_plot_of_nothing_is_left_out(readme, folder, used):
+    rows = [row for row in kernels()["rows"] if row["op"] in used]
+    (folder / "kernels-cpu.json").write_text(json.dumps(kernels() | {"rows": rows}))
+    assert run(readme, folder) == 0
+    drawn = {"dense-cpu.png": "dense_forward" in used, "roofline-cpu.png": "losses_record" not in used}
+    for name, there in drawn.items():
+        assert (name in readme.read_text()) == there
+        assert (readme.parent / "docs" / "bench" / name).exists() == there
+
+
+def test_no_kernel_at_all_is_said_in_one_line(readme, folder, capsys):
+    (folder / "kernels-cpu.json").write_text(json.dumps(kernels() | {"rows": []}))
+    assert run(readme, folder) == 2
+    assert capsys.readouterr().err == f"error: {folder / 'kernels-cpu.json'}: no kernel was timed\n"
+    assert readme.read_text() == README
+
+
+def test_without_a_roof_of_arithmetic_there_is_no_share_of_it(readme, folder):
+    """As where cuBLAS is missing, which measures it."""
+    results = kernels() | {"peaks": {"cpu": {"flop": {}, "bytes": 2e10}}}
+    (folder / "kernels-cpu.json").write_text(json.dumps(results))
+    assert run(readme, folder) == 0
+    assert "| dense | 4 | 5.00 | 0.20 | 100 |  |" in readme.read_text()
+    page = (readme.parent / "docs" / "bench" / "kernels-cpu.md").read_text()
+    assert "| dense_forward | M=32 N=8 K=100 | cpu | 10.0 | 9.0-12.0 | 50.0 | 2.0 |  |" in page
+    assert "FLOP/s not known; 20.0 GB/s" in page
+    assert (readme.parent / "docs" / "bench" / "dense-cpu.png").exists()
+
+
+def test_points_that_were_not_reached_or_where_one_could_not_go_on(readme, folder):
+    results = scaling()
+    results["points"][2]["seconds_per_iteration"].pop("torch")
+    results["points"][2]["skipped"] = {"torch": "no answer after 60 s"}
+    results["points"].pop()
+    (folder / "scaling-cpu.json").write_text(json.dumps(results))
+    assert run(readme, folder) == 0
+    text = readme.read_text()
+    assert "| cgan_raw, CPU kernels | 3,200 | 5,818 | 64 |\n" in text
+    assert "| PyTorch eager | 1,600 |  | 64 |\n" in text
+    assert "\nPyTorch eager at batch 128, width x1: no answer after 60 s.\n" in text
+
+
+def test_who_has_no_time_at_the_usual_width_has_no_ratio(readme, folder):
+    results = scaling()
+    results["points"][0]["seconds_per_iteration"].pop("torch")
+    (folder / "scaling-cpu.json").write_text(json.dumps(results))
+    assert run(readme, folder) == 0
+    assert "| PyTorch eager |  | 5,818 | 128 |  |" in readme.read_text()
+
+
 def test_plots_are_small_and_the_same_every_time(readme, everything):
     assert run(readme, everything) == 0
     folder = readme.parent / "docs" / "bench"
