@@ -130,14 +130,15 @@ class Child:
             if "error" in answer:
                 raise RuntimeError(answer["error"])
             seconds, iteration, losses = (answer[key] for key in ("seconds", "iteration", "losses"))
-            finite = all(map(math.isfinite, losses))
+            d_loss, d_accuracy, g_loss = losses
+            trains = 0 < d_loss < math.inf and 0 <= d_accuracy <= 1 and 0 < g_loss < math.inf
             if not 0 < seconds < math.inf:
                 raise ValueError
         except (ValueError, KeyError, TypeError):
             raise RuntimeError(f"it answered {line[:100]!r}") from None
         if iteration != self.done:
             raise RuntimeError(f"at iteration {iteration}, expected {self.done}")
-        if not finite:
+        if not trains:
             raise RuntimeError(f"losses {losses} by iteration {self.done}")
         return seconds
 

@@ -1,15 +1,16 @@
 """Iterations a second on the GPU: as a CUDA graph and kernel by kernel, in float32 and in TF32.
 
 The time is the host's, from an idle device to an idle device; the first iterations, which compile and record,
-are not in it, and neither is reading the losses, which are checked after each round.
+are not in it, and neither is reading the losses, which are checked after each round.  What is known is in the
+file after each of the four.
 """
 
 from __future__ import annotations
 
-import json
 import statistics
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,31 +20,53 @@ from cgan_raw.config import TrainConfig
 from cgan_raw.data import load_training
 from cgan_raw.iteration import Iteration
 
-_WARM = 101  # iterations: one launched, two long graphs
-#: graph -> rounds, and iterations in each: 20,000 in all as a graph, as many as a whole run has.
-_ROUNDS = {True: (20, 1_000), False: (10, 200)}
+from ..results import keep, reason
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """``warm`` iterations that are not timed, then at most so many rounds, until ``seconds`` are over."""
+
+    warm: int
+    rounds: int
+    iterations: int
+    seconds: float
+
+
+#: As a graph, 20,000 iterations in all: as many as a whole run has; before them one launched, two long graphs.
+_GRAPH = Rounds(101, 20, 1_000, 15)
+_EAGER = Rounds(10, 10, 50, 3)
+
+#: Name -> tf32, graph.
+_CONFIGURATIONS = {
+    "graph float32": (False, True),
+    "graph TF32": (True, True),
+    "eager float32": (False, False),
+    "eager TF32": (True, False),
+}
 
 
 def main(out: Path) -> int:
-    figures = {}
-    for tf32 in (False, True):
-        for graph in (True, False):
-            name = f"{'graph' if graph else 'eager'} {'TF32' if tf32 else 'float32'}"
-            figures[name] = _measure(tf32, graph)
+    figures, failed = {}, []
+    for name, (tf32, graph) in _CONFIGURATIONS.items():
+        try:
+            figures[name] = measure(tf32, graph, _GRAPH if graph else _EAGER)
             print(f"{name}: {figures[name]['iterations_per_second']:,.0f} iterations/s", flush=True)
-    note = ", ".join(f"{name} {one['iterations_per_second']:,.0f}/s" for name, one in figures.items())
-    out.write_text(json.dumps({"note": note, **figures}))
-    return 0
+        except Exception as error:
+            failed.append(f"{name}: {reason(error)}")
+            print(failed[-1], flush=True)
+        note = ", ".join(f"{name} {one['iterations_per_second']:,.0f}/s" for name, one in figures.items())
+        keep(out, {"note": note, "failed": failed, **figures})
+    return 1 if failed else 0
 
 
-def _measure(tf32: bool, graph: bool) -> dict:
-    """Seconds of each round; RuntimeError if the iterations were not run or a loss is not finite."""
-    rounds, count = _ROUNDS[graph]
+def measure(tf32: bool, graph: bool, plan: Rounds) -> dict:
+    """Seconds of each round; RuntimeError if the iterations were not run or a loss is zero or not finite."""
     backend = make_backend("gpu", tf32=tf32, graph=graph)
-    iteration = Iteration(backend, TrainConfig(), load_training(), max(count, _WARM))
+    iteration = Iteration(backend, TrainConfig(), load_training(), max(plan.iterations, plan.warm))
     run_some = backend.repeat(iteration.run)
     synchronize, done, seconds = backend.stream.synchronize, 0, []
-    for wanted in (_WARM, *[count] * rounds):
+    for wanted in (plan.warm, *[plan.iterations] * plan.rounds):
         synchronize()
         started, end = time.perf_counter(), done + wanted
         while done < end:
@@ -52,11 +75,13 @@ def _measure(tf32: bool, graph: bool) -> dict:
         seconds.append(time.perf_counter() - started)
         losses = iteration.read_losses(done - wanted + 1, done)
         ran = int(backend.download(iteration.counters)[0])
-        if ran != done or not np.isfinite(losses).all():
+        if ran != done or not np.all((losses[:, [0, 2]] > 0) & np.isfinite(losses[:, [0, 2]])):
             raise RuntimeError(f"at iteration {ran}, expected {done}, with the losses {losses[-1]}")
+        if sum(seconds[1:]) > plan.seconds:
+            break
     return {
-        "iterations_per_second": count / statistics.median(seconds[1:]),
-        "iterations_in_a_round": count,
+        "iterations_per_second": plan.iterations / statistics.median(seconds[1:]),
+        "iterations_in_a_round": plan.iterations,
         "seconds_of_rounds": seconds[1:],
         "seconds_in_all": sum(seconds[1:]),
         "seconds_of_warm_up": seconds[0],

@@ -63,6 +63,10 @@ def last(found):
 BAD = [
     ({"answer": {"losses": [float("nan"), 0.5, 0.5]}}, "losses"),
     ({"answer": {"losses": [0.5, 0.5, float("inf")]}}, "losses"),
+    ({"answer": {"losses": [0.0, 0.5, 0.5]}}, "losses"),
+    ({"answer": {"losses": [0.5, 0.5, 0.0]}}, "losses"),
+    ({"answer": {"losses": [0.5, float("nan"), 0.5]}}, "losses"),
+    ({"answer": {"losses": [0.5, 0.5]}}, "answered"),
     ({"answer": {"iteration": 7}}, "at iteration 7, expected 8"),
     ({"answer": {"iteration": 9}}, "at iteration 9, expected 8"),
     ({"answer": {"seconds": float("nan")}}, "answered"),
