@@ -5,7 +5,7 @@ PYTHON ?= python3
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help train test compile emulate sanitize bench gpu-check lint report clean
+.PHONY: help train test compile emulate sanitize mutants bench gpu-check lint report clean
 
 help:  ## list the commands
 	@awk -F ':.*## *' '/^[a-z-]+: .*##/ || /^[a-z-]+:  ##/ { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ sanitize: $(VENV)/.dev  ## run the CUDA C++ under AddressSanitizer, UndefinedBeh
 	for sanitizer in address,undefined thread; do \
 		$(VENV)/bin/python -m cgan_raw.kernels.simt.sanitize $$sanitizer -m pytest tests/kernels/test_cuda_runs.py || exit; \
 	done
+
+mutants: $(VENV)/.dev  ## plant known bugs one by one and see each found: make mutants ARGS="a-name another"
+	$(VENV)/bin/python tests/mutants/run.py $(ARGS)
 
 lint: $(VENV)/.dev  ## check style: ruff, and clang-format for CUDA C++
 	$(VENV)/bin/ruff check
