@@ -25,6 +25,8 @@ def environment(sanitize: str) -> dict[str, str]:
         "ASAN_OPTIONS": "detect_leaks=0",  # Python's own
         "UBSAN_OPTIONS": "print_stacktrace=1",
         "TSAN_OPTIONS": "exitcode=66 history_size=7",  # the longest: both lines of a race can be named
+        # Else pytest keeps what its process writes, and a report ends with it.
+        "PYTEST_ADDOPTS": f"{os.environ.get('PYTEST_ADDOPTS', '')} --capture=sys",
         "OPENBLAS_NUM_THREADS": "1",  # not compiled for TSan, which would mistake its threads' work for races
     }
 

@@ -79,6 +79,34 @@ def test_thread(kernel, write, read):
         assert line in done.stderr
 
 
+#: A test that runs a kernel of planted.cu with its bug.
+TEST = """
+import runpy, sys
+
+def test_planted():
+    sys.argv = ["run_planted.py", "1", {kernel!r}]
+    runpy.run_path({script!r})
+"""
+
+
+@pytest.mark.parametrize(
+    ("sanitize", "kernel", "line", "code"),
+    [
+        ("address,undefined", "global_off_by_one", "y[i + broken]", STOPPED),
+        ("address,undefined", "static_shared_off_by_one", "buffer[threadIdx.x + broken]", STOPPED),
+        ("thread", "dropped_barrier", "= threadIdx.x;", RACE_FOUND),
+    ],
+)
+def test_what_pytest_would_swallow_is_reported(tmp_path, sanitize, kernel, line, code):
+    """It takes what its process writes to stderr, and has no chance to show it when that process is ended."""
+    test = tmp_path / "test_planted.py"
+    test.write_text(TEST.format(kernel=kernel, script=str(HERE / "run_planted.py")))
+    command = [sys.executable, "-m", "cgan_raw.kernels.simt.sanitize", sanitize, "-m", "pytest", str(test)]
+    done = subprocess.run([*command, "-q"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == code
+    assert lines(kernel, line)[0] in done.stderr
+
+
 def test_usage():
     done = run("memory", 0)
     assert done.returncode == 1
