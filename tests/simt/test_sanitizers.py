@@ -3,6 +3,7 @@
 The kernels run in a process of their own, because a sanitizer must be there from the start and may end it.
 """
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
+CHECKOUT = HERE.parents[1]
+BOTH = ["address,undefined", "thread"]
 CLEAN, RACE_FOUND, STOPPED = 0, 66, 1
 
 
@@ -105,6 +108,30 @@ def test_what_pytest_would_swallow_is_reported(tmp_path, sanitize, kernel, line,
     done = subprocess.run([*command, "-q"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert done.returncode == code
     assert lines(kernel, line)[0] in done.stderr
+
+
+PYTHON = """#!/bin/sh
+echo "$3"
+case "$3" in {failing}) exit 1 ;; esac
+"""
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+@pytest.mark.parametrize(
+    ("failing", "code", "started"),
+    [("address*", 2, ["address,undefined"]), ("thread", 2, BOTH), ("none", 0, BOTH)],
+)
+def test_make_sanitize_fails_where_one_sanitizer_does(tmp_path, monkeypatch, failing, code, started):
+    """With a Python that only says what it is asked for, and fails at one of them."""
+    python = tmp_path / "bin" / "python"
+    python.parent.mkdir()
+    python.write_text(PYTHON.format(failing=failing))
+    python.chmod(0o755)
+    (tmp_path / ".dev").touch()  # make finds its environment up to date
+    monkeypatch.delenv("MAKEFLAGS", raising=False)  # of the make that runs the tests
+    command = ["make", "--silent", "sanitize", f"VENV={tmp_path}"]
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout.split()) == (code, started), done.stderr
 
 
 def test_usage():
