@@ -139,6 +139,32 @@ def each_version(backend: str):
     return pytest.mark.parametrize(("op", "kernel"), versions(backend))
 
 
+#: Sizes of an op in order of appearance, small first.
+_SEVERAL_TILES = (
+    *((9, 34, 70), (17, 33, 20), (33, 65, 20)),
+    *((130, 9, 9), (9, 130, 9), (9, 460, 9), (2, 1030, 9)),
+    *((1030, 9, 9), (4100, 9, 9)),
+)
+GRIDS = (1, 2, 3)
+
+
+def several_tiles(op: Op, kernel: Kernel) -> dict[str, int]:
+    """Sizes with more tiles than any of ``GRIDS`` has blocks; any, of a kernel that always has one block."""
+    choices = [dict(zip(op.dims, shape, strict=False)) for shape in _SEVERAL_TILES]
+    return next((sizes for sizes in choices if kernel.launch(**sizes).grid > max(GRIDS)), choices[-2])
+
+
+def on_grid(op: Op, kernel: Kernel, modules: Modules, grid: int) -> Callable:
+    """A kernel as a function of the op's arguments, on so many blocks instead of the contract's."""
+
+    def launch(*arguments):
+        sizes = op.sizes(arguments)
+        block = kernel.launch(**sizes).block
+        modules(op.package).launch(op.function(kernel.version), grid, block, (*arguments, *sizes.values()))
+
+    return launch
+
+
 def check_case(case: Case, sizes: dict[str, int], seed: int, real: type) -> None:
     """Compare a case with the reference on arguments of these sizes; AssertionError if it differs."""
     arguments = make_arguments(case.op, sizes, np.random.default_rng(seed), real)

@@ -4,7 +4,7 @@
 """
 
 import numpy as np
-from cases import each_version
+from cases import GRIDS, Case, check_case, each_version, on_grid, several_tiles
 from cgan_raw.kernels import simt
 from cgan_raw.kernels.dispatch import LaunchedOp, Modules
 
@@ -33,16 +33,15 @@ def test_thread_order_does_not_change_a_bit(op, kernel):
 
 
 @each_version("cuda")
-def test_one_block_computes_everything(op, kernel):
+def test_any_grid_computes_everything(op, kernel):
     """A block walks tiles from its own number in steps of the grid's."""
-    sizes, arguments = drawn(op)
-    launched = LaunchedOp(op, Modules(simt.Executor()), kernel.version)
-    module, block = launched.modules(op.package), kernel.launch(**sizes).block
-
-    def in_one_block(*values):
-        module.launch(op.function(kernel.version), 1, block, (*values, *sizes.values()))
-
-    assert_same(call(op, in_one_block, arguments), call(op, launched, arguments))
+    sizes = several_tiles(op, kernel)
+    check_case(Case(op, kernel), sizes, 1, np.float32)
+    arguments = make_arguments(op, sizes, np.random.default_rng(1))
+    modules = Modules(simt.Executor())
+    expected = call(op, LaunchedOp(op, modules, kernel.version), arguments)
+    for grid in GRIDS:
+        assert_same(call(op, on_grid(op, kernel, modules, grid), arguments), expected)
 
 
 @each_version("cuda")

@@ -5,7 +5,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from cases import each_version
+from cases import GRIDS, each_version, on_grid, several_tiles
 from cgan_raw.kernels import simt
 from cgan_raw.kernels.dispatch import LaunchedOp, Modules
 from cgan_raw.kernels.registry import ops
@@ -13,8 +13,6 @@ from cgan_raw.kernels.simt import interpreter
 
 from cgan_raw.testing import assert_close, call, make_arguments
 
-#: Rows, columns and depth; the first that takes several blocks.
-_SHAPES = ((9, 34, 70), (35, 34, 35), (1030, 1030, 1030))
 _REALS = {"float": np.float32, "double": np.float64}
 
 #: What the interpreter computes in double and rounds once, and g++ in float: a few units in the last place.
@@ -23,8 +21,7 @@ _FUNCTIONS_OF_FLOAT = ("tanh_forward", "random_normal", "bce_forward", "bce_back
 
 def drawn(op, kernel, real="float"):
     """Sizes and arguments of several blocks, wherever a grid can have several."""
-    choices = [dict(zip(op.dims, shape, strict=False)) for shape in _SHAPES]
-    sizes = next((s for s in choices if kernel.launch(**s).grid > 1), choices[-1])
+    sizes = several_tiles(op, kernel)
     return sizes, make_arguments(op, sizes, np.random.default_rng(1), _REALS[real])
 
 
@@ -51,16 +48,12 @@ def test_thread_order_does_not_change_a_bit(op, kernel, order):
     assert_same_bits(run(op, kernel, interpreter.Executor(order)), forward(op.name, kernel.version))
 
 
+@pytest.mark.parametrize("grid", GRIDS)
 @each_version("numba_cuda")
-def test_one_block_computes_everything(op, kernel):
+def test_any_grid_computes_everything(op, kernel, grid):
     """A block walks tiles from its own number in steps of the grid's."""
-    sizes, arguments = drawn(op, kernel)
-    module, block = Modules(interpreter.Executor())(op.package), kernel.launch(**sizes).block
-
-    def in_one_block(*values):
-        module.launch(op.function(kernel.version), 1, block, (*values, *sizes.values()))
-
-    assert_same_bits(call(op, in_one_block, arguments), forward(op.name, kernel.version))
+    launch = on_grid(op, kernel, Modules(interpreter.Executor()), grid)
+    assert_same_bits(call(op, launch, drawn(op, kernel)[1]), forward(op.name, kernel.version))
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="elsewhere g++ rounds a * b + c once, not twice")
