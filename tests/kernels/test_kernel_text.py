@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from cases import each_version
-from cgan_raw.kernels import registry
+from cgan_raw.kernels import dense, registry
+from cgan_raw.kernels.geometry import THREADS
 from cgan_raw.kernels.launch import kernel_parameters
 from cgan_raw.kernels.registry import FOLDERS, ops
 
@@ -86,6 +87,15 @@ def test_header_has_its_fields_in_order(op, kernel):
     first = next(i for i, line in enumerate(found.lines) if line.startswith("Threads "))
     starts = [line for line in found.lines[first:] if not line.startswith(" " * 10)]
     assert [line[:10].rstrip() for line in starts] == list(order[2:]), "each once; the rest is indented"
+
+
+@each_launched
+def test_header_tells_the_block(op, kernel):
+    """As the contract launches it; a wrong one that agrees with itself computes the right thing."""
+    x, y = re.match(r"(?:one )?block \((.*?), (.*?)\)", header(op, kernel).fields["Threads"]).groups()
+    names = {"THREADS": THREADS, **dense.CONSTANTS}
+    block = kernel.launch(**dict.fromkeys(op.dims, 1)).block
+    assert block == (eval(x, names), eval(y, names))
 
 
 @each_launched
