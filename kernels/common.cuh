@@ -138,6 +138,9 @@ __device__ inline void mma(float c[4], const float a[4], const float b[2]) {
         : "r"(__float_as_uint(a[0])), "r"(__float_as_uint(a[1])), "r"(__float_as_uint(a[2])),
           "r"(__float_as_uint(a[3])), "r"(__float_as_uint(b[0])), "r"(__float_as_uint(b[1])));
 #else
-    mma_plain(c, a, b);
+    float a_read[4], b_read[2];  // as the instruction reads them: without the 13 bits that TF32 does not have
+    for (int i = 0; i < 4; ++i) a_read[i] = __uint_as_float(__float_as_uint(a[i]) & 0xFFFFE000u);
+    for (int i = 0; i < 2; ++i) b_read[i] = __uint_as_float(__float_as_uint(b[i]) & 0xFFFFE000u);
+    mma_plain(c, a_read, b_read);
 #endif
 }
