@@ -207,22 +207,20 @@ bool Block::release_warps() {
 // True if all lanes that the mask names and that have not left wait at the same place with the same mask.
 bool Block::release_rendezvous(Thread* warp, size_t lanes, const Thread& first) {
     std::vector<Thread*> members;
-    std::vector<Fiber*> fibers;
-    unsigned ballot = 0;
+    unsigned came = 0, ballot = 0;
     for (size_t lane = 0; lane < lanes; ++lane) {
         Thread& thread = warp[lane];
         if (!(first.mask >> lane & 1) || thread.state == State::left) continue;
         if (thread.state != State::at_warp || thread.mask != first.mask || !(thread.site == first.site))
             return false;
         members.push_back(&thread);
-        fibers.push_back(&thread);
+        came |= 1u << lane;
         if (thread.sent) ballot |= 1u << lane;
     }
-    if (first.orders_memory) synchronise(fibers, scheduler, members.front());
+    if (first.orders_memory) synchronise({members.begin(), members.end()}, scheduler, members.front());
     for (Thread* member : members) {
-        Thread* source = warp + member->source;
-        bool came = std::find(members.begin(), members.end(), source) != members.end();
-        member->received = {came ? source->sent : ~uint64_t(0), ballot};  // undefined in CUDA; here a NaN
+        bool sent = came >> member->source & 1;
+        member->received = {sent ? warp[member->source].sent : ~uint64_t(0), ballot};  // undefined: NaN
     }
     for (Thread* member : members) member->state = State::ready;
     return true;
