@@ -3,6 +3,8 @@
 ``make sanitize`` runs this file under the sanitizers, which see what results may hide.
 """
 
+import ctypes
+
 import numpy as np
 from cases import GRIDS, Case, check_case, each_version, on_grid, several_tiles
 from cgan_raw.kernels import simt
@@ -44,12 +46,27 @@ def test_any_grid_computes_everything(op, kernel):
         assert_same(call(op, on_grid(op, kernel, modules, grid), arguments), expected)
 
 
+def assert_red_zones(arguments):
+    """AddressSanitizer reports an access to the byte before or behind any array."""
+    poisoned = ctypes.CDLL(None).__asan_address_is_poisoned
+    poisoned.argtypes = [ctypes.c_void_p]
+    for name, array in arguments.items():
+        if isinstance(array, np.ndarray):
+            start = array.ctypes.data
+            assert poisoned(start - 1), name
+            assert poisoned(start + array.nbytes), name
+            assert not poisoned(start + array.nbytes - 1), name
+
+
 @each_version("cuda")
 def test_on_arrays_of_their_own(op, kernel):
     """Elsewhere guard bands surround the arrays; here a sanitizer sees the first element beyond."""
-    launched = LaunchedOp(op, Modules(simt.Executor()), kernel.version)
+    executor = simt.Executor()
+    launched = LaunchedOp(op, Modules(executor), kernel.version)
     for size in (1, 37):
         arguments = drawn(op, size)[1]
+        if "address" in executor.sanitize:
+            assert_red_zones(arguments)
         expected = call(op, launched, arguments)
         launched(*arguments.values())
         assert_same({name: arguments[name] for name in expected}, expected)
