@@ -186,12 +186,29 @@ def missing_two(y, iteration, seed, stream):
     y /= np.sqrt(2)
 
 
+@breaks("random_normal")
+def logarithm_of_zero(y, iteration, seed, stream):
+    """u in [0, 1) for (0, 1]: one number in 2^24 is infinite."""
+    reference("random_normal", y, iteration, seed, stream)
+    words = np.empty(y.size + y.size % 2)
+    reference("random_uniform", words, iteration, seed, stream, 1.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        u = (words[0::2] + 1) / 2
+        y *= np.repeat(np.sqrt(np.log(u) / np.log(u + 2**-24)), 2)[: y.size]
+
+
 @breaks("dropout_forward")
 def keeps_the_dropped(y, mask, x, iteration, seed, stream, rate):
     """u < rate for u >= rate, so 40 % are kept."""
     reference("dropout_forward", y, mask, x, iteration, seed, stream, rate)
     mask[...] = 1 - mask
     y[...] = mask * x / (1 - rate)
+
+
+@breaks("dropout_forward")
+def drops_a_tie(y, mask, x, iteration, seed, stream, rate):
+    """u > rate for u >= rate."""
+    reference("dropout_forward", y, mask, x, iteration, seed, stream, rate + 2**-24)
 
 
 @breaks("dropout_forward")

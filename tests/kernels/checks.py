@@ -199,6 +199,26 @@ def normal_layout(run):
             close(y, [philox.normal(i, *where) for i in range(n)])
 
 
+#: At seed 0 on stream 2, iterations and elements whose word is the least there is, or the largest, to 24 bits.
+ENDS = [(878_436, 0, 0), (41_971_712, 2, 0), (3_315_220, 0, 1 - 2**-24), (9_145_752, 2, 1 - 2**-24)]
+
+
+@check_of("random_uniform")
+def uniform_at_its_ends(run):
+    for iteration, i, unit in ENDS:
+        assert philox.unit(i, iteration, 0, 2) == unit
+        y = run(n=4, iteration=[iteration], seed=0, stream=2, limit=0.5)["y"]
+        equal(y[i], unit - 0.5)
+
+
+@check_of("random_normal")
+def normal_at_its_ends(run):
+    """The logarithm is never that of 0, and at the other end it is 0."""
+    for iteration, *_ in ENDS:
+        y = run(n=4, iteration=[iteration], seed=0, stream=2)["y"]
+        close(y, [philox.normal(j, iteration, 0, 2) for j in range(4)])
+
+
 @check_of("random_normal", large=True)
 def normal_moments(run):
     """Four moments within five standard errors, for both halves of the pairs; the halves are not correlated."""
@@ -225,6 +245,17 @@ def dropout_layout(run):
             keep = [philox.unit(i, iteration, seed, stream) >= 0.4 for i in range(rows * columns)]
             equal(out["mask"], np.reshape(keep, x.shape))
             close(out["y"], np.where(out["mask"], x / 0.6, 0), atol=0, rtol=1e-6)
+
+
+@check_of("dropout_forward")
+def dropout_keeps_a_tie(run):
+    """An element whose uniform is the rate itself is kept, and dropped at the next rate."""
+    where = 5, 3, 17
+    for i in range(7):  # a whole block, and the elements after it
+        rate = philox.unit(i, *where)
+        for rate_, kept in ((rate, 1), (rate + 2**-24, 0)):
+            mask = run(x=np.ones((1, 7)), iteration=where[:1], seed=3, stream=17, rate=rate_)["mask"]
+            assert mask[0, i] == kept
 
 
 @check_of("dropout_forward", large=True)
