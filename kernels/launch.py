@@ -86,7 +86,8 @@ class _Kernels:
         Raises
         ------
         TypeError : an array of another dtype or from another device, a number where an array belongs.
-        ValueError : an array in another order, a read-only destination, a scalar that does not fit.
+        ValueError : an array in another order or not aligned, a read-only destination, a scalar that does not
+            fit.
         """
         try:
             parameters = self.parameters[name]
@@ -205,7 +206,9 @@ def check_array(kernel: str, parameter: Parameter, value: Any, array_type: type)
         raise TypeError(f"{where} must be {parameter.dtype}, not {value.dtype}")
     if not value.flags["C_CONTIGUOUS"]:
         raise ValueError(f"{where} must be C-contiguous; its strides are {value.strides}")
-    if not parameter.const and not getattr(value.flags, "writeable", True):  # CuPy has no read-only arrays
+    if not getattr(value.flags, "aligned", True):  # CuPy has none that is not, and none that is read-only
+        raise ValueError(f"{where} must be aligned; its address is no multiple of {value.itemsize}")
+    if not parameter.const and not getattr(value.flags, "writeable", True):
         raise ValueError(f"{where} is written by the kernel, and the array is read-only")
     return value
 

@@ -117,6 +117,15 @@ def test_file_has_the_documented_tensors_and_metadata(saved, path):
     assert metadata["sha256"] == hashlib.sha256(saved[8 + header_length :]).hexdigest()
 
 
+@pytest.mark.parametrize("letters", range(8))
+def test_tensors_are_aligned_in_the_file(letters):
+    """As the format has it, for whoever maps the file: they begin at a multiple of eight."""
+    content = safetensors.numpy.save({"a": np.zeros(3, np.float32)})
+    written = checkpoint._with_metadata(content, {"key": "x" * letters})
+    assert int.from_bytes(written[:8], "little") % 8 == 0
+    np.testing.assert_array_equal(safetensors.numpy.load(written)["a"], np.zeros(3))
+
+
 def test_parameters_add_up(good):
     for network, count in (("generator", 1_494_520), ("discriminator", 935_585)):
         sizes = (tensor.size for name, tensor in good.tensors.items() if name.startswith(network))

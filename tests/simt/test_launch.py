@@ -54,6 +54,8 @@ def test_numpy_scalars_are_cast_too(module):
         ("out", np.zeros(8, np.float32), TypeError, "must be float64, not float32"),
         ("out", np.zeros(16)[::2], ValueError, "must be C-contiguous"),
         ("out", np.zeros((4, 2)).T, ValueError, "must be C-contiguous"),
+        ("out", np.zeros(65, np.uint8)[1:].view(float), ValueError, "address is no multiple of 8"),
+        ("many", np.zeros(17, np.uint8)[1:].view(np.int64), ValueError, "address is no multiple of 8"),
         ("out", [0.0] * 8, TypeError, "must be a numpy.ndarray, not builtins.list"),
         ("out", 1.0, TypeError, "must be a numpy.ndarray, not builtins.float"),
         ("many", np.zeros(2, np.int32), TypeError, "must be int64, not int32"),
