@@ -1,10 +1,97 @@
-"""How the CPU kernels are compiled: one decorator for all of them."""
+"""How the CPU kernels are compiled: one decorator for all of them, and what is kept of their code."""
 
-from numba import njit
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import pickle
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import llvmlite
+import numba
+import numpy as np
+from numba import njit, types
+from numba.core.caching import NullCache
+from numba.core.ccallback import CFunc
+from numba.core.compiler import CompileResult
+from numba.core.serialize import dumps
+from numba.core.sigutils import normalize_signature
+
+from . import cache
+
+_HERE = Path(__file__).parent
 
 #: ``error_model="numpy"``: a division by zero gives an infinity, as on a GPU; the test for it, which Python's
 #: rules ask for, would keep every loop with a division out of SIMD.
-kernel = njit(cache=True, nogil=True, error_model="numpy")
+_OPTIONS = {"error_model": "numpy"}
 
 #: A function that only exists inside kernels.
-device = njit(inline="always", error_model="numpy")
+device = njit(inline="always", **_OPTIONS)
+
+
+def kernel(function: Callable) -> Callable:
+    """A compiled kernel, of which each signature is compiled once and kept."""
+    compiled = njit(nogil=True, **_OPTIONS)(function)
+    compiled._cache = _Cache(function)
+    return compiled
+
+
+def callback(function: Callable, signature: types.Type) -> CFunc:
+    """A function compiled for callers in C, at its ``address``; kept too."""
+    compiled = CFunc(function, normalize_signature(signature), locals={}, options=dict(_OPTIONS))
+    compiled._cache = _Cache(function)
+    compiled.compile()
+    return compiled
+
+
+class _Cache(NullCache):
+    """What Numba asks for a function's code.
+
+    Its own cache sees whether the file of a function has changed, not those of the functions inlined into it;
+    and a damaged file or a full disk is an error there.
+    """
+
+    def __init__(self, function: Callable):
+        self._function = function
+        self._kept = function.__module__.startswith(f"{__package__}.")  # of others, the sources are not known
+
+    def load_overload(self, signature, target):
+        target.refresh()
+        content = cache.read(self._path(signature, target.codegen())) if self._kept else None
+        return None if content is None else CompileResult._rebuild(target, *pickle.loads(content))
+
+    def save_overload(self, signature, result) -> None:
+        if not self._kept or result.library.has_dynamic_globals:  # an address of this process
+            return
+        with contextlib.suppress(OSError):  # it is compiled anew next time
+            cache.keep(self._path(signature, result.codegen), dumps(result._reduce()))
+
+    def _path(self, signature, codegen) -> Path:
+        function = self._function
+        key = (function.__code__.co_firstlineno, str(signature), codegen.magic_tuple())
+        name = f"{function.__module__}.{function.__qualname__}".replace("<", "").replace(">", "")
+        return _folder() / f"{name}-{hashlib.sha256(repr(key).encode()).hexdigest()[:16]}"
+
+
+@functools.cache
+def _folder() -> Path:
+    """Where the code from these sources by these versions is kept."""
+    versions = (sys.version, numba.__version__, llvmlite.__version__, np.__version__)
+    place = cache.folder("numba") / sources_digest(_HERE, versions)
+    if not place.is_dir():
+        cache.prune(place.parent)
+    else:
+        cache.mark_used(place)
+    return place
+
+
+def sources_digest(folder: Path, versions: tuple[str, ...]) -> str:
+    """A digest of every Python file below a folder, and of versions: what compiled code is made from."""
+    digest = hashlib.sha256(repr(versions).encode())
+    for path in sorted(folder.rglob("*.py")):
+        content = path.read_bytes()
+        digest.update(f"\n{path.relative_to(folder)} {len(content)}\n".encode() + content)
+    return digest.hexdigest()[:32]

@@ -22,11 +22,11 @@ from functools import cached_property
 import numba
 import numpy as np
 from llvmlite import ir
-from numba import carray, cfunc, njit, types
+from numba import carray, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .compile import device, kernel
+from .compile import callback, device, kernel
 
 #: Where things lie in the mailbox; a word that some watch while others write has a cache line of its own.
 _JOB, _CLAIM, _FINISHED, _ASLEEP, _PART, _PARTS, WORDS = 0, 8, 16, 24, 32, 33, 40
@@ -53,7 +53,7 @@ class Part:
     @cached_property
     def address(self) -> int:
         signature = types.void(types.intp, types.intp, types.CPointer(types.int64))
-        return cfunc(signature, cache=True, error_model="numpy")(self.function).address
+        return callback(self.function, signature).address
 
 
 class Pool:

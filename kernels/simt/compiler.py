@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import re
 import subprocess
 import tempfile
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import NamedTuple
+
+from .. import cache
 
 HERE = Path(__file__).parent
 COMPILER = "g++"
@@ -77,30 +79,23 @@ def translate(source: str, kernels: Sequence[str]) -> str:
     return f'#include "cuda_on_cpu.h"\n{source}\n#line 1 "simt_calls"\n{calls}'
 
 
-def cache_folder() -> Path:
-    """Where compiled kernels are kept; it can be deleted at any time."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cgan_raw" / "simt"
-
-
 def _compile(flags: Sequence[str], text: str, suffix: str) -> Path:
-    """Run g++ on a text, unless the same was done before.
-
-    Two processes may do so at once: each writes a file of its own, and the last to be renamed stays.
-    """
+    """Run g++ on a text, unless the same was done before and what it made is still there, whole."""
     runtime = "".join((HERE / name).read_text(encoding="utf-8") for name in _RUNTIME)
     key = hashlib.sha256(repr((compiler_version(), _FLAGS, flags, runtime, text)).encode()).hexdigest()
-    result = cache_folder() / (key + suffix)
-    if result.exists():
+    result = cache.folder("simt") / (key + suffix)
+    if cache.read(result) is not None:
+        cache.mark_used(result)
         return result
-    result.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=result.parent) as folder:
+    cache.prune(result.parent)
+    with tempfile.TemporaryDirectory() as folder:
         fresh = Path(folder, "fresh" + suffix)
         _run([COMPILER, *_FLAGS, *flags, "-o", str(fresh)], text)
-        os.replace(fresh, result)
+        cache.keep(result, fresh.read_bytes())
     return result
 
 
-@cache
+@functools.cache
 def compiler_version() -> str:
     return _run([COMPILER, "--version"])
 

@@ -224,11 +224,22 @@ def test_compile_error_names_file_and_line():
 def test_compiled_once(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     Module(HERE / "faults.cu", simt.Executor())
-    compiled = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*")}
+    compiled = {path: path.stat().st_ino for path in tmp_path.rglob("*.*")}
     assert sorted(path.suffix for path in compiled) == [".o", ".so"]
     monkeypatch.setattr(compiler, "COMPILER", "g++-is-not-called")
     Module(HERE / "faults.cu", simt.Executor("reverse"))
-    assert compiled == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*")}
+    assert compiled == {path: path.stat().st_ino for path in tmp_path.rglob("*.*")}
+
+
+def test_damaged_library_is_compiled_anew(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    text = 'extern "C" __global__ void nothing() {}'
+    library = compiler.build(text, ["nothing"], "float", "")
+    whole = library.read_bytes()
+    for length in (0, 5_000):
+        library.write_bytes(whole[:length])
+        assert compiler.build(text, ["nothing"], "float", "") == library
+        assert library.read_bytes() == whole
 
 
 def test_no_compiler(tmp_path, monkeypatch):
