@@ -15,7 +15,9 @@ from . import __version__, checkpoint
 from .config import TrainConfig
 from .errors import InputError
 from .files import append, remove_partial_files, write_atomically
+from .lock import Lock
 
+CONFIG_FILE = "config.json"
 METRICS_FILE = "metrics.jsonl"
 
 #: What a line of it has, all of them finite numbers.
@@ -26,14 +28,16 @@ METRICS = {"iteration", "d_loss", "d_accuracy", "g_loss", "images_per_second", "
 class Run:
     """A folder and the settings of the run in it.
 
-    ``start`` is the checkpoint to go on from, None for a new run; ``metrics`` are the lines of metrics.jsonl up
-    to there, and further ones as they are added.
+    ``folder`` is None if nobody has named it, until :meth:`prepare` does.  ``start`` is the checkpoint to go on
+    from, None for a new run; ``metrics`` are the lines of metrics.jsonl up to there, and further ones as they
+    are added.
     """
 
-    folder: Path
+    folder: Path | None
     config: TrainConfig
     start: checkpoint.Checkpoint | None = None
     metrics: list[dict] = field(default_factory=list)
+    lock: Lock | None = None
 
     @property
     def checkpoint_path(self) -> Path:
@@ -51,15 +55,32 @@ class Run:
 
         Raises
         ------
-        InputError : the folder cannot be made or written.
+        InputError : the folder cannot be made or written, or another run lies there by now.
         """
+        if self.folder is None:
+            self.folder = _new_folder()
         with _usable(self.folder):
-            (self.folder / "samples").mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if self.lock is None:
+                self.lock = Lock(self.folder)
+                self.check_is_new()
+            (self.folder / "samples").mkdir(exist_ok=True)
             remove_partial_files(self.folder)
             remove_partial_files(self.folder / "samples")
             settings = {"version": __version__, "device": device, **self.config.asdict()}
-            write_atomically(self.folder / "config.json", (json.dumps(settings, indent=2) + "\n").encode())
+            write_atomically(self.folder / CONFIG_FILE, (json.dumps(settings, indent=2) + "\n").encode())
             write_atomically(self.metrics_path, "".join(map(_line, self.metrics)).encode())
+
+    def check_is_new(self) -> None:
+        """InputError if a run lies in the folder already."""
+        if self.checkpoint_path.exists():
+            raise InputError(
+                f"{self.folder}: holds a run already; go on with --resume {self.folder}, or give another --out"
+            )
+        if (self.folder / CONFIG_FILE).exists() or self.metrics_path.exists():
+            raise InputError(
+                f"{self.folder}: holds a run that has no checkpoint yet, or ended before it; give another --out"
+            )
 
     def add_metrics(self, line: dict) -> None:
         """Append one line to metrics.jsonl.  Raises OSError."""
@@ -74,18 +95,10 @@ def create(folder: Path | None, config: TrainConfig) -> Run:
     ------
     InputError : a run lies there already, or the folder cannot be looked into.
     """
-    if folder is None:
-        folder = Path("runs") / time.strftime("%Y%m%d-%H%M%S")
     run = Run(folder, config)
-    with _usable(folder):
-        if run.checkpoint_path.exists():
-            raise InputError(
-                f"{folder}: holds a run already; go on with --resume {folder}, or give another --out"
-            )
-        if (folder / "config.json").exists() or run.metrics_path.exists():
-            raise InputError(
-                f"{folder}: holds a run that ended before its first checkpoint; give another --out"
-            )
+    if folder is not None:
+        with _usable(folder):
+            run.check_is_new()
     return run
 
 
@@ -95,10 +108,12 @@ def reopen(folder: Path, given: dict, may_change: set[str]) -> Run:
     Raises
     ------
     InputError : no usable checkpoint lies there, a setting is given that the run's results depend on, or fewer
-        iterations than lie behind it.
+        iterations than lie behind it; another process trains there.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such run folder")
+    with _usable(folder):
+        lock = Lock(folder)
     start = checkpoint.load(folder / checkpoint.FILE_NAME)
     for name in given.keys() - may_change:
         stated = getattr(start.config, name)
@@ -108,9 +123,29 @@ def reopen(folder: Path, given: dict, may_change: set[str]) -> Run:
         wanted, reached = given["iterations"], start.iteration
         raise InputError(f"--iterations {wanted}: the run in {folder} is at iteration {reached} already")
     config = dataclasses.replace(start.config, **given)
-    run = Run(folder, config, start)
+    run = Run(folder, config, start, lock=lock)
     run.metrics = read_metrics(run.metrics_path, start.iteration)
     return run
+
+
+def _new_folder() -> Path:
+    """runs/DATE-TIME, made now; with a number behind it where another process has just made the same.
+
+    Raises
+    ------
+    InputError : it cannot be made.
+    """
+    name = time.strftime("%Y%m%d-%H%M%S")
+    folder, number = Path("runs", name), 1
+    with _usable(folder):
+        folder.parent.mkdir(exist_ok=True)
+        while True:
+            try:
+                folder.mkdir()
+                return folder
+            except FileExistsError:
+                number += 1
+                folder = folder.with_name(f"{name}-{number}")
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """What a run leaves behind, how one goes on, and what is refused before anything is touched."""
 
+import errno
 import json
 import os
 import re
@@ -20,10 +21,21 @@ from commands import (
 )
 from PIL import Image
 
-from cgan_raw import cli, compare, runs, train
+from cgan_raw import cli, compare, lock, runs, train, trainer
 from cgan_raw.checkpoint import load
 from cgan_raw.config import TrainConfig
+from cgan_raw.lock import Lock
 from cgan_raw.runs import METRICS
+
+
+def snapshot(folder: Path) -> dict[str, int]:
+    """When each file in a folder was last changed."""
+    return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+
+def copy_of(run: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(run, tmp_path / "run"))
+
 
 # What a run leaves behind ------------------------------------------------------------------------------------
 
@@ -131,11 +143,55 @@ def test_run_folder_is_named_by_date_and_time(small, tmp_path, monkeypatch):
     assert re.fullmatch(r"\d{8}-\d{6}", folder.name)
 
 
+def test_runs_of_one_second_have_folders_of_their_own(small, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(runs.time, "strftime", lambda _: "20250101-120000")
+    for seed in (1, 2, 3):
+        assert call(train.main, *small, "--iterations", 1, "--seed", seed, "--quiet").code == 0
+    seeds = {path.name: load(path / "checkpoint.safetensors").config.seed for path in Path("runs").iterdir()}
+    assert seeds == {"20250101-120000": 1, "20250101-120000-2": 2, "20250101-120000-3": 3}
+
+
+# One process at a time ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("flag", ["--out", "--resume"])
+def test_folder_in_which_another_process_trains_is_refused(flag, finished, small, tmp_path):
+    folder = tmp_path / "run"
+    if flag == "--resume":
+        copy_of(finished[0], tmp_path)
+    else:
+        folder.mkdir()
+    lock, before = Lock(folder), snapshot(folder)
+    flags = ("--iterations", 61) if flag == "--resume" else (*small, "--iterations", 1)
+    assert_refused(call(train.main, *flags, flag, folder), folder, "another process")
+    assert snapshot(folder) == before
+    del lock
+    assert call(train.main, *flags, flag, folder).code == 0
+
+
+def test_run_that_was_made_while_this_one_read_its_data_is_kept(finished, small, tmp_path, monkeypatch):
+    folder, load_training = tmp_path / "run", trainer.load_training
+
+    def meanwhile(data):
+        copy_of(finished[0], tmp_path)
+        return load_training(data)
+
+    monkeypatch.setattr(trainer, "load_training", meanwhile)
+    assert_refused(call(train.main, *small, "--out", folder), folder, f"--resume {folder}")
+    assert snapshot(folder).keys() == snapshot(finished[0]).keys()
+    assert metrics(folder) == metrics(finished[0])
+
+
+def test_disk_without_locks_keeps_nobody_from_training(small, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(lock.fcntl, "flock", refuse)
+    assert call(train.main, *small, "--iterations", 1, "--out", tmp_path / "run").code == 0
+
+
 # Going on ---------------------------------------------------------------------------------------------------
-
-
-def copy_of(run: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(run, tmp_path / "run"))
 
 
 def test_a_finished_run_has_nothing_to_go_on_with(finished, tmp_path):
@@ -171,10 +227,10 @@ def test_the_same_seed_may_be_given_again(finished, tmp_path):
 
 def test_fewer_iterations_than_are_behind_are_refused_and_nothing_touched(finished):
     folder = finished[0]
-    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    before = snapshot(folder)
     result = call(train.main, "--resume", folder, "--iterations", 59)
     assert_refused(result, "--iterations 59", folder, "iteration 60")
-    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+    assert snapshot(folder) == before
 
 
 @pytest.mark.parametrize("flag", ["--seed=8", "--batch-size=5", "--learning-rate=0.1", "--beta1=0.9"])
@@ -245,9 +301,9 @@ def test_resume_without_a_run_is_refused(tmp_path):
 def test_resume_from_a_damaged_checkpoint_is_refused_and_nothing_touched(finished, tmp_path):
     folder = copy_of(finished[0], tmp_path)
     os.truncate(folder / "checkpoint.safetensors", 10**6)
-    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    before = snapshot(folder)
     assert_refused(call(train.main, "--resume", folder), folder / "checkpoint.safetensors")
-    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+    assert snapshot(folder) == before
 
 
 def test_resume_and_out_exclude_each_other(tmp_path):

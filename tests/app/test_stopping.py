@@ -11,7 +11,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import PATIENCE, Outcome, assert_failed, call, leftovers, losses, outcome, start, wait_for
+from commands import (
+    PATIENCE,
+    Outcome,
+    assert_failed,
+    assert_refused,
+    call,
+    leftovers,
+    losses,
+    outcome,
+    start,
+    wait_for,
+)
 
 from cgan_raw import backends, train, trainer
 from cgan_raw.backend import Backend
@@ -84,6 +95,7 @@ def test_20_iterations_kill_and_40_more_are_60(finished, small, tmp_path):
     folder = tmp_path / "run"
     with running(*small, *ENDLESS, *EVERY, "--seed", 7, "--out", folder, cwd=tmp_path) as process:
         wait_for(process, "iteration 25/")
+        assert_refused(call(train.main, "--resume", folder), folder, "another process")
         process.kill()
         process.wait()
     assert load(folder / FILE_NAME).iteration in (20, 40)
