@@ -48,6 +48,15 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     write_atomically(path, _with_metadata(content, metadata))
 
 
+def is_checkpoint(path: Path) -> bool:
+    """Whether a file begins as one that :func:`save` has written, damaged or not."""
+    try:
+        with path.open("rb") as file:
+            return file.read(200)[8:].startswith(json.dumps({"__metadata__": {"format": FORMAT}}).encode()[:-2])
+    except OSError:
+        return False
+
+
 def load(path: Path) -> Checkpoint:
     """Read a checkpoint and check all of it: names, shapes, dtypes, finite values and both digests.
 

@@ -7,7 +7,7 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,28 +51,6 @@ def path(text: str) -> Path:
     if not text:
         raise argparse.ArgumentTypeError("must not be empty")
     return Path(text)
-
-
-def check_places(*written: Path, read: Iterable[Path] = ()) -> None:
-    """InputError unless each file can be written and is no other of them, nor one of those that are read."""
-    from .files import target  # --help needs none of it
-
-    places = [os.path.realpath(each) for each in (*written, *read)]
-    for each in written:
-        if places.count(os.path.realpath(each)) > 1:
-            raise InputError(f"{each}: is given for two files")
-        try:
-            check_folder(target(each).parent, each)
-        except OSError as error:
-            raise InputError(explain(error)) from None
-
-
-def check_folder(folder: Path, given: Path) -> None:
-    """InputError, which names what was given, unless files can be put into a folder."""
-    if not folder.is_dir():
-        raise InputError(f"{given}: no such folder")
-    if not os.access(folder, os.W_OK):
-        raise InputError(f"{given}: the folder cannot be written")
 
 
 def make_backend(given: argparse.Namespace, graph: bool = True) -> Backend:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from . import cli
+from .places import check_places
 
 
 def parser() -> argparse.ArgumentParser:
@@ -27,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _compare(given: argparse.Namespace) -> int:
-    cli.check_places(given.out)
+    check_places(given.out)
 
     from . import comparison
 

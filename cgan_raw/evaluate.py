@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from . import cli
+from .places import check_folder, check_places
 
 
 def parser() -> argparse.ArgumentParser:
@@ -32,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _evaluate(given: argparse.Namespace) -> int:
     cli.check_seed(given.seed)
     folder = given.checkpoint.parent if given.out is None else given.out
-    cli.check_folder(folder, folder)
+    check_folder(folder, folder)
 
     from . import __version__
     from .checkpoint import load
@@ -40,6 +41,7 @@ def _evaluate(given: argparse.Namespace) -> int:
     from .evaluation.measure import measure
 
     checkpoint = load(given.checkpoint)
+    check_places(*report.places(folder, checkpoint.config.model), read=[given.checkpoint])
     backend = cli.make_backend(given)
     config = checkpoint.config
     trained = f"{config.model}, iteration {checkpoint.iteration:,}, seed {config.seed}"

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from . import cli
+from .places import check_places
 
 
 def parser() -> argparse.ArgumentParser:
@@ -29,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _export(given: argparse.Namespace) -> int:
-    cli.check_places(given.onnx, read=[given.checkpoint])
+    check_places(given.onnx, read=[given.checkpoint])
 
     from .checkpoint import load
     from .files import write_atomically

@@ -19,6 +19,9 @@ from .lock import Lock
 
 CONFIG_FILE = "config.json"
 METRICS_FILE = "metrics.jsonl"
+SAMPLES_FOLDER = "samples"
+FILM_FILE = "samples.gif"
+PLOT_FILE = "losses.png"
 
 #: What a line of it has, all of them finite numbers.
 METRICS = {"iteration", "d_loss", "d_accuracy", "g_loss", "images_per_second", "seconds"}
@@ -48,7 +51,7 @@ class Run:
         return self.folder / METRICS_FILE
 
     def sample_path(self, iteration: int) -> Path:
-        return self.folder / "samples" / f"{iteration:06d}.png"
+        return self.folder / SAMPLES_FOLDER / f"{iteration:06d}.png"
 
     def prepare(self, device: str) -> None:
         """Make the folder and bring metrics.jsonl to the state at the start; before this, nothing is touched.
@@ -64,9 +67,9 @@ class Run:
             if self.lock is None:
                 self.lock = Lock(self.folder)
                 self.check_is_new()
-            (self.folder / "samples").mkdir(exist_ok=True)
+            (self.folder / SAMPLES_FOLDER).mkdir(exist_ok=True)
             remove_partial_files(self.folder)
-            remove_partial_files(self.folder / "samples")
+            remove_partial_files(self.folder / SAMPLES_FOLDER)
             settings = {"version": __version__, "device": device, **self.config.asdict()}
             write_atomically(self.folder / CONFIG_FILE, (json.dumps(settings, indent=2) + "\n").encode())
             write_atomically(self.metrics_path, "".join(map(_line, self.metrics)).encode())
@@ -157,9 +160,21 @@ def _usable(folder: Path) -> Iterator[None]:
         raise InputError(f"{folder}: cannot be used as a run folder: {error.strerror}") from None
 
 
+def run_of(file: Path) -> Path | None:
+    """The run folder in which a file is one of those that training writes; None if it is no such file."""
+    if file.parent.name == SAMPLES_FOLDER and file.suffix == ".png" and file.stem.isdecimal():
+        folder = file.parent.parent
+    elif file.name in (checkpoint.FILE_NAME, CONFIG_FILE, METRICS_FILE, FILM_FILE, PLOT_FILE):
+        folder = file.parent
+    else:
+        return None
+    has = {name for name in (checkpoint.FILE_NAME, CONFIG_FILE, METRICS_FILE) if (folder / name).exists()}
+    return folder if checkpoint.FILE_NAME in has or {CONFIG_FILE, METRICS_FILE} <= has else None
+
+
 def sample_paths(folder: Path, iteration: int) -> list[tuple[int, Path]]:
     """(iteration, file) of every grid of samples in a run folder up to an iteration, in order."""
-    files = (folder / "samples").glob("*.png")
+    files = (folder / SAMPLES_FOLDER).glob("*.png")
     found = sorted((int(path.stem), path) for path in files if path.stem.isdecimal())
     return [(number, path) for number, path in found if number <= iteration]
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from . import cli
 from .config import GAN
 from .errors import InputError
+from .places import check_places
 
 if TYPE_CHECKING:
     from .models import Parameters
@@ -162,7 +163,7 @@ def _check(given: argparse.Namespace) -> None:
     _check_walks(given)
     cli.check_seed(given.seed)
     written = [path for path in (given.out, given.gif, given.npz) if path is not None]
-    cli.check_places(*written, read=[given.checkpoint])
+    check_places(*written, read=[given.checkpoint])
 
 
 def _check_walks(given: argparse.Namespace) -> None:

@@ -16,7 +16,7 @@ from .images import grid, save_film, save_loss_plot, save_png
 from .iteration import Iteration
 from .models import summary
 from .progress import Progress
-from .runs import Run, sample_paths
+from .runs import FILM_FILE, PLOT_FILE, Run, sample_paths
 from .sampling import Sampler, noise
 
 #: Iterations whose losses stay on the device; they are read at least this often.
@@ -107,9 +107,9 @@ class Trainer:
         grids = sample_paths(self.run.folder, self.done)
         if grids:
             frames = [(f"iteration {number:,}", path) for number, path in grids]
-            save_film(self.run.folder / "samples.gif", frames)
+            save_film(self.run.folder / FILM_FILE, frames)
         if self.run.metrics:
-            save_loss_plot(self.run.folder / "losses.png", self.run.metrics)
+            save_loss_plot(self.run.folder / PLOT_FILE, self.run.metrics)
         how = "finished" if stop.received is None else f"stopped by {signal.Signals(stop.received).name}"
         self.progress.say(f"{how} after iteration {self.done:,}; saved {self.run.checkpoint_path}")
         if self.done < self.config.iterations:

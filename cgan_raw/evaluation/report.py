@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..config import CLASSES
+from ..config import CGAN, CLASSES, GAN
 from ..files import write_atomically
 from ..images import figure_png
 from .figures import Coverage, Figures
@@ -76,15 +76,19 @@ def text(evaluation: Evaluation) -> str:
     )
 
 
-def save(folder: Path, evaluation: Evaluation, facts: dict) -> list[Path]:
-    """Write evaluation.json, which begins with ``facts``, and confusion.png, or of a plain GAN digits.png; the
-    files.  Raises OSError."""
+def places(folder: Path, model: str) -> tuple[Path, Path]:
+    """The files that an evaluation leaves in a folder: the figures, and a picture."""
+    return folder / FILE_NAME, folder / ("confusion.png" if model == CGAN else "digits.png")
+
+
+def save(folder: Path, evaluation: Evaluation, facts: dict) -> tuple[Path, Path]:
+    """Write evaluation.json, which begins with ``facts``, and a picture; the files.  Raises OSError."""
     if isinstance(evaluation.generated, Figures):
         count = {"samples_per_digit": _per_digit(evaluation.generated)}
-        name, picture = "confusion.png", _confusion_picture
+        model, picture = CGAN, _confusion_picture
     else:
         count = {"samples": int(evaluation.generated.histogram.sum())}
-        name, picture = "digits.png", _digits_picture
+        model, picture = GAN, _digits_picture
     content = {
         **facts,
         **count,
@@ -92,7 +96,7 @@ def save(folder: Path, evaluation: Evaluation, facts: dict) -> list[Path]:
         "generated": evaluation.generated.asdict(),
         "real": evaluation.real.asdict(),
     }
-    paths = [folder / FILE_NAME, folder / name]
+    paths = places(folder, model)
     write_atomically(paths[0], (json.dumps(content, indent=2) + "\n").encode())
     write_atomically(paths[1], picture(evaluation))
     return paths

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from .. import cli
 from ..errors import InputError
+from ..places import check_places
 
 
 def parser() -> argparse.ArgumentParser:
@@ -40,7 +41,7 @@ def _train(given: argparse.Namespace) -> int:
     cli.check_seed(given.seed)
     if given.out.suffix != ".safetensors":
         raise InputError(f"--out must end in .safetensors, not {given.out}")
-    cli.check_places(given.out, given.out.with_suffix(".json"))
+    check_places(given.out, given.out.with_suffix(".json"))
 
     from ..data import load_test, load_training
     from ..progress import bar

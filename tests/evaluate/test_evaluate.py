@@ -253,11 +253,11 @@ def test_damaged_classifier_is_refused_before_anything_is_drawn(checkpoint, tmp_
 
 
 @pytest.mark.parametrize("name", ["evaluation.json", "confusion.png"])
-def test_place_that_cannot_be_written_is_named(name, few, checkpoint, tmp_path):
+def test_place_that_cannot_be_written_is_refused_before_anything_is_computed(name, checkpoint, tmp_path):
     (tmp_path / name).mkdir()
     result = call(evaluate.main, checkpoint, "--device", "cpu", "--out", tmp_path)
-    assert_failed(result, tmp_path / name)
-    assert not leftovers(tmp_path)
+    assert_refused(result, tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 def test_interrupt_ends_with_130_and_leaves_nothing(checkpoint, tmp_path):

@@ -1,0 +1,45 @@
+"""Where commands write: looked at before anything is computed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from .errors import InputError, explain
+from .files import target
+
+
+def check_places(*written: Path, read: Iterable[Path] = ()) -> None:
+    """InputError unless each file can be written, is no other of them, nor one of those that are read, and
+    replaces no checkpoint nor any other file that training has made."""
+    from . import checkpoint, runs  # NumPy and what stands on it: --help needs none of it
+
+    places = [os.path.realpath(each) for each in (*written, *read)]
+    for each in written:
+        place = check_file(each)
+        if places.count(str(place)) > 1:
+            raise InputError(f"{each}: is given for two files")
+        run = runs.run_of(place)
+        if run is not None:
+            raise InputError(f"{each}: is a file of the run in {run}, which is not replaced")
+        if checkpoint.is_checkpoint(place):
+            raise InputError(f"{each}: is a checkpoint, which is not replaced")
+
+
+def check_file(given: Path) -> Path:
+    """The file that is written for a path, at the end of links; InputError if it cannot be written."""
+    try:
+        place = target(given)
+        check_folder(place.parent, given)
+    except OSError as error:
+        raise InputError(explain(error)) from None
+    return place
+
+
+def check_folder(folder: Path, given: Path) -> None:
+    """InputError, which names what was given, unless files can be put into a folder."""
+    if not folder.is_dir():
+        raise InputError(f"{given}: no such folder")
+    if not os.access(folder, os.W_OK):
+        raise InputError(f"{given}: the folder cannot be written")
