@@ -7,31 +7,50 @@ thread computes it by the same code.
 from functools import cache
 
 import numpy as np
+from numba import carray
 
 from ..compile import device, kernel
 from ..pool import POOL, WORDS, Part, floats, run
-from .microkernel import COLUMNS, ROWS, SIDE, row, tile, transpose_square
+from .microkernel import (
+    COLUMNS,
+    ROWS,
+    SIDE,
+    lower_tile,
+    on_stack,
+    packing_lower_tile,
+    packing_tile,
+    tile,
+    transpose_square,
+)
+
+_PANELS = 4096  # numbers: half of the smallest L1 cache there is (32 KB)
+_HIGHEST = 96  # rows of a block: so many share a panel, which costs a tenth of one to fill
+_LEAST = 32  # the same, so that few enough blocks share a panel
+_DEEPEST = _PANELS // COLUMNS
+
+_room_for_panels, _room_for_a_tile = on_stack(_PANELS), on_stack(ROWS * COLUMNS)
+_room_for_rows = on_stack(ROWS * _DEEPEST)
 
 
 def dense_forward(y, x, w, b):
-    (rows, depth), columns = x.shape, w.shape[1]
-    _product(y, x, depth, 1, w, b, False, rows, columns, depth)
+    _product(y, x, w, b)
 
 
 def dense_backward_input(dx, dy, w):
     """By way of the transposes, w dy^T: w is read along its rows, and vectors walk the batch."""
-    (rows, depth), columns = w.shape, dy.shape[0]
-    dx_transposed = _scratch("dx", (rows, columns), dx.dtype)
-    dy_transposed = _scratch("dy", (depth, columns), dy.dtype)
-    _transpose(dy_transposed, dy)
-    zeros = _scratch("zeros", (columns,), dx.dtype)
-    _product(dx_transposed, w, depth, 1, dy_transposed, zeros, True, rows, columns, depth)
-    _transpose(dx, dx_transposed)
+    transposed = _scratch("dx", dx.shape[::-1], dx.dtype)
+    _product(transposed, w, _transposed("dy", dy), _scratch("zeros", dx.shape[:1], dx.dtype))
+    _transpose(dx, transposed)
 
 
 def dense_backward_weight(dw, x, dy):
-    (depth, rows), columns = x.shape, dy.shape[1]
-    _product(dw, x, 1, rows, dy, _scratch("zeros", (columns,), dw.dtype), True, rows, columns, depth)
+    _product(dw, _transposed("x", x), dy, _scratch("zeros", dw.shape[1:], dw.dtype))
+
+
+def _transposed(name, x):
+    transposed = _scratch(name, x.shape[::-1], x.dtype)
+    _transpose(transposed, x)
+    return transposed
 
 
 @kernel
@@ -42,62 +61,104 @@ def dense_backward_bias(db, dy):
             db[n] += dy[m, n]
 
 
-def _product(out, left, left_row, left_step, right, start, along, rows, columns, depth):
-    """out(rows, columns) = start + left right.
-
-    Parameters
-    ----------
-    left_row, left_step : element (i, d) of the left factor is element i left_row + d left_step of ``left``.
-    start : (columns,), what is added to each row.
-    along : tiles are taken along the rows, so that out is written from end to end, or down the columns, so that
-        the block of right that they share stays in cache: whichever of the two is the large matrix.
-    """
-    values = (out, left, left_row, left_step, right, start, along, rows, columns, depth)
+def _product(out, left, right, start):
+    """out(rows, columns) = left(rows, depth) right(depth, columns), and start (columns,) added to each row."""
     if out.dtype == np.float32:
-        _share(POOL.ready(), _tiles_part.address, POOL.parts, *values)
+        _share(POOL.ready(), _blocks_part.address, POOL.parts, out, left, right, start)
     else:
-        _alone(*values)
+        _alone(out, left, right, start)
 
 
 @device
-def _tiles(number, parts, out, left, left_row, left_step, right, start, along, rows, columns, depth):
-    """A part of the tiles of a product."""
-    high, wide = (rows + ROWS - 1) // ROWS, (columns + COLUMNS - 1) // COLUMNS
-    tiles = high * wide
-    for t in range(tiles * number // parts, tiles * (number + 1) // parts):
-        i, j = (t // wide, t % wide) if along else (t % high, t // high)
-        i0, j0 = i * ROWS, j * COLUMNS
-        if i0 + ROWS <= rows:
-            there, mine = out[i0 * columns :], left[i0 * left_row :]
-            tile(there, mine, left_row, left_step, right, start, columns, j0, depth)
-        else:
-            for i in range(i0, rows):
-                there, mine = out[i * columns :], left[i * left_row :]
-                row(there, mine, left_row, left_step, right, start, columns, j0, depth)
+def _blocks(number, parts, out, left, right, start, rows, columns, depth):
+    """A part of the blocks of a product.
+
+    A block is so deep that a panel fits the L1 cache, and so wide that all of its panels do.  Where the whole
+    depth is more than that, the sums so far wait in ``out``.
+    """
+    steps = (depth + _DEEPEST - 1) // _DEEPEST
+    deep = (depth + steps - 1) // steps
+    wide = _PANELS // deep // COLUMNS * COLUMNS
+    across = (columns + wide - 1) // wide
+    high = min(_HIGHEST, max(_LEAST, rows * across // (2 * parts)))
+    down = (rows + high - 1) // high
+    panels = carray(_room_for_panels(right), (_PANELS,))
+    for block in range(down * across * number // parts, down * across * (number + 1) // parts):
+        b, j0 = block // across, block % across * wide
+        i0, i1, j1 = rows * b // down, rows * (b + 1) // down, min(j0 + wide, columns)
+        for d0 in range(0, depth, deep):
+            mine, below, last = left[d0:], right[d0 * columns :], min(deep, depth - d0)
+            _block(out, mine, depth, below, start, d0 == 0, panels, i0, i1, j0, j1, columns, last)
+
+
+@device
+def _block(out, left, left_row, right, start, fresh, panels, i0, i1, j0, j1, columns, deep):
+    """Rows i0 to i1, columns j0 to j1 of out: begun from ``start`` (``fresh``), or added to.
+
+    A tile has all of its rows and columns; one that has more than the matrix is made aside.
+    """
+    tiles = (i1 - i0 + ROWS - 1) // ROWS
+    aside = carray(_room_for_a_tile(out), (ROWS * COLUMNS,))
+    padded = carray(_room_for_rows(left), (ROWS * _DEEPEST,))
+    for t in range(tiles):
+        i = i0 + (i1 - i0) * t // tiles
+        rows = i0 + (i1 - i0) * (t + 1) // tiles - i
+        by, by_row = left[i * left_row :], left_row
+        if rows < ROWS - 1:
+            _copy(padded, deep, by, by_row, rows, deep)
+            by, by_row = padded, deep
+        for j in range(j0, j1, COLUMNS):
+            panel, there = panels[(j - j0) * deep :], min(COLUMNS, j1 - j)
+            to, to_row = out[i * columns + j :], columns
+            first, first_row = (start[j:], 0) if fresh else (to, to_row)
+            partial = there < COLUMNS or rows < ROWS - 1
+            if partial:
+                _copy(aside, COLUMNS, first, first_row, rows, there)
+                to, to_row, first, first_row = aside, COLUMNS, aside, COLUMNS
+            if t == 0 and there < COLUMNS:
+                _copy(panel, COLUMNS, right[j:], columns, deep, there)
+            if t == 0 and there == COLUMNS:
+                if rows == ROWS - 1:
+                    packing_lower_tile(
+                        to, to_row, by, by_row, right[j:], columns, first, first_row, deep, panel
+                    )
+                else:
+                    packing_tile(to, to_row, by, by_row, right[j:], columns, first, first_row, deep, panel)
+            elif rows == ROWS - 1:
+                lower_tile(to, to_row, by, by_row, panel, COLUMNS, first, first_row, deep, panel)
+            else:
+                tile(to, to_row, by, by_row, panel, COLUMNS, first, first_row, deep, panel)
+            if partial:
+                _copy(out[i * columns + j :], columns, aside, COLUMNS, rows, there)
+
+
+@device
+def _copy(out, out_row, x, x_row, rows, columns):
+    for i in range(rows):
+        for n in range(columns):
+            out[i * out_row + n] = x[i * x_row + n]
 
 
 @Part
-def _tiles_part(number, parts, words):
-    left_row, left_step, along = words[4], words[5], words[6]
-    rows, columns, depth = words[7], words[8], words[9]
+def _blocks_part(number, parts, words):
+    rows, columns, depth = words[4], words[5], words[6]
     out, left = floats(words[0], (rows * columns,)), floats(words[1], (rows * depth,))
     right, start = floats(words[2], (depth * columns,)), floats(words[3], (columns,))
-    _tiles(number, parts, out, left, left_row, left_step, right, start, along != 0, rows, columns, depth)
+    _blocks(number, parts, out, left, right, start, rows, columns, depth)
 
 
 @kernel
-def _share(mailbox, address, parts, out, left, left_row, left_step, right, start, along, rows, columns, depth):
+def _share(mailbox, address, parts, out, left, right, start):
     words = mailbox[WORDS:]
     words[0], words[1], words[2] = out.ctypes.data, left.ctypes.data, right.ctypes.data
-    words[3], words[4], words[5], words[6] = start.ctypes.data, left_row, left_step, along
-    words[7], words[8], words[9] = rows, columns, depth
+    words[3], words[4], words[5], words[6] = start.ctypes.data, out.shape[0], out.shape[1], left.shape[1]
     run(mailbox, address, parts)
 
 
 @kernel
-def _alone(out, left, left_row, left_step, right, start, along, rows, columns, depth):
-    sums, factors = out.ravel(), left.ravel()
-    _tiles(0, 1, sums, factors, left_row, left_step, right.ravel(), start, along, rows, columns, depth)
+def _alone(out, left, right, start):
+    (rows, columns), depth = out.shape, left.shape[1]
+    _blocks(0, 1, out.ravel(), left.ravel(), right.ravel(), start, rows, columns, depth)
 
 
 @kernel

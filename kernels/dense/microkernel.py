@@ -4,12 +4,14 @@ A compiler keeps no tile of a loop nest in registers by itself, so this writes t
 words: rows x 2 vectors of sums; for each step of the depth two vectors of the right factor are read, the left
 one's numbers are spread over a vector each, and all are multiplied and added.
 
-    out[i, j] = start[j] + sum_d left[i, d] right[d, j]   i < rows, j < columns   reference.py (1) to (3)
+    out[i, j] = start[i, j] + sum_d left[i, d] right[d, j]   i < rows, j < COLUMNS   reference.py (1) to (3)
 
-Memory    2 vectors and a number for each row are read for 2 multiply-adds a row.
+Memory    2 vectors and a number for each row are read for 2 multiply-adds a row.  The first tile of a block can
+          write what it reads of the right factor into a panel, which the tiles below it read in its place: one
+          stream from the L1 cache, where the matrix has its rows some KB apart, so that most of them share a
+          few lines of a cache and each step is on another page.
 Limit     the multiply-add units: the sums are enough to give them work for each cycle.
-Numerics  one sum in the order of d, each step rounded once (fused).  Columns beyond the last are neither read
-          nor written.
+Numerics  one sum in the order of d, each step rounded once (fused).
 Source    Goto & van de Geijn 2008, "Anatomy of high-performance matrix multiplication", section 4.
 """
 
@@ -18,31 +20,32 @@ from __future__ import annotations
 import llvmlite.binding
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
+from numba.core import cgutils, config
 from numba.extending import intrinsic
 
-_WIDE = bool(llvmlite.binding.get_host_cpu_features().get("avx512f"))
+# NUMBA_CPU_FEATURES, if it is set, tells what the code is for; else it is this machine.
+_FEATURES = config.CPU_FEATURES or llvmlite.binding.get_host_cpu_features().flatten()
+_WIDE = "+avx512f" in _FEATURES
 _LANES = 16 if _WIDE else 8  # float32 in a vector of AVX-512, or of AVX2; other machines have it as several
 _VECTORS = 2
 
-ROWS = 8 if _WIDE else 4  #: of a tile: as many sums as leave registers for the factors
+ROWS = 8 if _WIDE else 6  #: of a tile: as many sums as leave registers for the factors
 COLUMNS = _VECTORS * _LANES  #: of a tile
 
 
-def _tile_of(rows: int):
+def _tile_of(rows: int, packs: bool = False):
     """The function that computes a tile of so many rows.
 
-    ``tile(out, left, left_row, left_step, right, start, columns, j0, depth)``: ``out`` and ``left`` begin with
-    the tile's first row; in ``left`` rows are ``left_row`` elements apart, and steps of the depth
-    ``left_step``; ``out`` and ``right`` have ``columns`` columns, of which the tile's first is ``j0``;
-    ``start`` has an element for each, or is None for zeros.
+    ``tile(out, out_row, left, left_row, right, right_row, start, start_row, depth, panel)``: each array begins
+    with the first element that the tile needs of it; its rows are so many elements apart.  ``packs``: what is
+    read of ``right`` is written to ``panel`` too, in rows of COLUMNS.
     """
 
     @intrinsic
-    def tile(typing, out, left, left_row, left_step, right, start, columns, j0, depth):
+    def tile(typing, out, out_row, left, left_row, right, right_row, start, start_row, depth, panel):
         n = types.intp
-        signature = types.void(out, left, n, n, right, start, n, n, n)
-        return signature, lambda *given: _Tile(*given).build(rows)
+        signature = types.void(out, n, left, n, right, n, start, n, n, panel)
+        return signature, lambda *given: _Tile(*given).build(rows, packs)
 
     return tile
 
@@ -51,31 +54,24 @@ class _Tile:
     """Writes the instructions of a tile."""
 
     def __init__(self, context, builder, signature, values):
-        def data(i, offset):
-            if isinstance(signature.args[i], types.NoneType):
-                return None
-            return builder.gep(
-                context.make_array(signature.args[i])(context, builder, values[i]).data, [offset]
-            )
+        def data(i):
+            return context.make_array(signature.args[i])(context, builder, values[i]).data
 
-        self.context, self.builder, self.scalar = (
-            context,
-            builder,
-            context.get_data_type(signature.args[0].dtype),
-        )
+        self.context, self.builder = context, builder
+        self.scalar = context.get_data_type(signature.args[0].dtype)
         self.vector = ir.VectorType(self.scalar, _LANES)
-        self.suffix = f"v{_LANES}f{32 if self.scalar == ir.FloatType() else 64}"
-        _, _, self.left_row, self.left_step, _, _, self.columns, self.j0, self.depth = values
-        self.integer = self.depth.type
-        zero = self.integer(0)
-        self.out, self.left, self.right, self.start = (
-            data(i, offset) for i, offset in ((0, self.j0), (1, zero), (4, self.j0), (5, self.j0))
+        self.out, self.left, self.right, self.start, self.panel = map(data, (0, 2, 4, 6, 9))
+        self.out_row, self.left_row, self.right_row, self.start_row, self.depth = (
+            values[i] for i in (1, 3, 5, 7, 8)
         )
+        self.integer = self.depth.type
 
-    def build(self, rows: int):
-        builder, zero = self.builder, ir.Constant(self.vector, None)
-        self.masks = [self._mask(v) for v in range(_VECTORS)]
-        first = [zero if self.start is None else self._read(self.start, v) for v in range(_VECTORS)]
+    def build(self, rows: int, packs: bool):
+        builder = self.builder
+        first = [
+            [self._read(self._row(self.start, self.start_row, i), v) for v in range(_VECTORS)]
+            for i in range(rows)
+        ]
         before = builder.block
         loop, done = builder.append_basic_block("step"), builder.append_basic_block("done")
         builder.branch(loop)
@@ -83,55 +79,43 @@ class _Tile:
         d = builder.phi(self.integer)
         d.add_incoming(self.integer(0), before)
         sums = [[builder.phi(self.vector) for _ in range(_VECTORS)] for _ in range(rows)]
-        after = self._step(d, sums)
+        after = self._step(d, sums, packs)
         for i in range(rows):
             for v in range(_VECTORS):
-                sums[i][v].add_incoming(first[v], before)
+                sums[i][v].add_incoming(first[i][v], before)
                 sums[i][v].add_incoming(after[i][v], loop)
         following = builder.add(d, self.integer(1))
         d.add_incoming(following, loop)
         builder.cbranch(builder.icmp_signed("<", following, self.depth), loop, done)
         builder.position_at_end(done)
         for i in range(rows):
-            row = builder.gep(self.out, [builder.mul(self.columns, self.integer(i))])
             for v in range(_VECTORS):
-                self._write(row, v, after[i][v])
+                self._write(self._row(self.out, self.out_row, i), v, after[i][v])
         return self.context.get_dummy_value()
 
-    def _step(self, d, sums):
+    def _step(self, d, sums, packs: bool):
         """One step of the depth: the sums after it."""
         builder = self.builder
-        row = builder.gep(self.right, [builder.mul(d, self.columns)])
+        row = builder.gep(self.right, [builder.mul(d, self.right_row)])
         right = [self._read(row, v) for v in range(_VECTORS)]
-        for v in range(_VECTORS):
-            self._fetch_early(builder.gep(row, [self.integer(COLUMNS + v * _LANES)]))
-        column = builder.gep(self.left, [builder.mul(d, self.left_step)])
+        if packs:
+            packed = builder.gep(self.panel, [builder.mul(d, self.integer(COLUMNS))])
+            for v in range(_VECTORS):
+                self._write(packed, v, right[v])
+        column = builder.gep(self.left, [d])
         after = []
         for i, old in enumerate(sums):
-            left = self._spread(
-                builder.load(builder.gep(column, [builder.mul(self.left_row, self.integer(i))]))
-            )
-            after.append([self._call("fma", self.vector, left, right[v], old[v]) for v in range(_VECTORS)])
+            left = self._spread(builder.load(self._row(column, self.left_row, i)))
+            after.append([self._fused(left, right[v], old[v]) for v in range(_VECTORS)])
         return after
 
-    def _fetch_early(self, pointer) -> None:
-        """Ask for what the next tile to the right reads: rows lie too far apart for the cache to guess it."""
-        word = ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [pointer.type, word, word, word])
-        function = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0")
-        self.builder.call(function, [pointer, word(0), word(2), word(1)])
-
-    def _mask(self, v: int):
-        """Which lanes of vector v are columns."""
-        first, lanes = v * _LANES, ir.VectorType(self.integer, _LANES)
-        numbers = ir.Constant(lanes, [first + lane for lane in range(_LANES)])
-        there = self.builder.sub(self.columns, self.j0)
-        return self.builder.icmp_signed("<", numbers, self._spread(there))
+    def _row(self, array, row, i: int):
+        return self.builder.gep(array, [self.builder.mul(row, self.integer(i))])
 
     def _spread(self, number):
         """A vector of one number."""
-        vector, word = ir.VectorType(number.type, _LANES), ir.IntType(32)
-        undefined = ir.Constant(vector, ir.Undefined)
+        word = ir.IntType(32)
+        undefined = ir.Constant(self.vector, ir.Undefined)
         one = self.builder.insert_element(undefined, number, word(0))
         return self.builder.shuffle_vector(one, undefined, ir.Constant(ir.VectorType(word, _LANES), None))
 
@@ -140,25 +124,39 @@ class _Tile:
         return self.builder.bitcast(pointer, self.vector.as_pointer())
 
     def _read(self, row, v: int):
-        alignment, zero = ir.IntType(32)(4), ir.Constant(self.vector, None)
-        return self._call("masked.load", self.vector, self._at(row, v), alignment, self.masks[v], zero)
+        return self.builder.load(self._at(row, v), align=4)
 
     def _write(self, row, v: int, value) -> None:
-        alignment = ir.IntType(32)(4)
-        self._call("masked.store", ir.VoidType(), value, self._at(row, v), alignment, self.masks[v])
+        self.builder.store(value, self._at(row, v), align=4)
 
-    def _call(self, name: str, result, *arguments):
-        """One of LLVM's intrinsic functions on vectors."""
-        kind = ir.FunctionType(result, [argument.type for argument in arguments])
-        pointer = ".p0" if name.startswith("masked") else ""
-        function = cgutils.get_or_insert_function(
-            self.builder.module, kind, f"llvm.{name}.{self.suffix}{pointer}"
-        )
-        return self.builder.call(function, arguments)
+    def _fused(self, a, b, c):
+        """a b + c, rounded once."""
+        name = f"llvm.fma.v{_LANES}f{32 if self.scalar == ir.FloatType() else 64}"
+        kind = ir.FunctionType(self.vector, [self.vector] * 3)
+        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, name), [a, b, c])
 
 
-tile = _tile_of(ROWS)
-row = _tile_of(1)
+#: A tile of ROWS, and one of a row less, so that most numbers of rows are shared out evenly.
+tile, lower_tile = (_tile_of(rows) for rows in (ROWS, ROWS - 1))
+#: The same, which fill the panel.
+packing_tile, packing_lower_tile = (_tile_of(rows, packs=True) for rows in (ROWS, ROWS - 1))
+
+
+def on_stack(count: int):
+    """The function that gives a pointer to room for so many numbers of an array's type."""
+
+    @intrinsic
+    def room(typing, like):
+        def build(context, builder, signature, values):
+            scalar = context.get_data_type(signature.args[0].dtype)
+            place = cgutils.alloca_once(builder, ir.ArrayType(scalar, count))
+            place.align = 64
+            return builder.bitcast(place, scalar.as_pointer())
+
+        return types.CPointer(like.dtype)(like), build
+
+    return room
+
 
 SIDE = _LANES  #: of the square that is transposed in registers
 
