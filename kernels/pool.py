@@ -6,6 +6,11 @@ takes parts until none is left, and waits for those that helpers took.  Helpers 
 milliseconds after each job, then sleep until the next.  One that the system keeps from running delays nobody:
 it is only waited for once it has claimed a part.
 
+Where others use the cores too, a helper may lose its core in the middle of a part, for milliseconds.  Whoever
+waits gives way to it after a while; and where the wait was many times a part's time, the next jobs are done by
+the calling thread alone, twice as many each time it happens again.  So a busy machine costs what one thread
+costs there, and a look now and then whether it still is busy.
+
 A job is the address of a compiled function ``part(number, parts, words)`` and the words that it reads:
 addresses of arrays, sizes, scalars.
 """
@@ -29,16 +34,21 @@ from numba.extending import intrinsic
 from .compile import callback, device, kernel
 
 #: Where things lie in the mailbox; a word that some watch while others write has a cache line of its own.
-_JOB, _CLAIM, _FINISHED, _ASLEEP, _PART, _PARTS, WORDS = 0, 8, 16, 24, 32, 33, 40
+_JOB, _CLAIM, _FINISHED, _ASLEEP, _PART, _PARTS, _ALONE, _PENALTY, WORDS = 0, 8, 16, 24, 32, 33, 34, 35, 40
 _SIZE = 64
 
 _PART_BITS = 20  # of a claim: the next part to take; the bits above are the number of the job
 _PATIENCE = 100_000  # looks at the mailbox, some 50 ns each, before a helper goes to sleep
+_POLITE = 2_000  # looks before whoever waits gives way to others at each further one
+_LATE = 8  # times a part's time: a wait that only a helper without a core explains
+_LEAST_PENALTY, _MOST_PENALTY = 32, 4_096  # jobs done alone after such a wait; an iteration has some 30
 _END = -1  # in place of a job: the process ends
 _MOST_THREADS = 8  # a product for a mini-batch of 32 has no work for more
 
 
 _X86 = platform.machine() in ("x86_64", "AMD64")
+#: LLVM's name for it: elsewhere a program may not read it, or there is none.
+_CLOCK = "llvm.readcyclecounter" if _X86 else None
 
 
 class Part:
@@ -69,7 +79,7 @@ class Pool:
         """The mailbox, with helpers that watch it."""
         if self._process != os.getpid():
             self._start()
-        elif self.asleep:
+        elif self.asleep and not self.mailbox[_ALONE]:
             self._wake.set()
         return self.mailbox
 
@@ -121,7 +131,7 @@ def _watch(mailbox, patience):
             break
         if job == seen:
             idle += 1
-            _pause()
+            _wait(idle)
             continue
         _take_parts(mailbox, job)
         seen, idle = job, 0
@@ -131,28 +141,58 @@ def _watch(mailbox, patience):
 @njit(error_model="numpy")
 def run(mailbox, address, parts):
     """Compute all parts of the job whose words are in the mailbox; returns when all are done."""
+    if mailbox[_ALONE] > 0:
+        mailbox[_ALONE] -= 1
+        for number in range(parts):
+            _call(address, number, parts, mailbox)
+        return
     mailbox[_PART], mailbox[_PARTS] = address, parts
     job = mailbox[_JOB] + 1
     _store(mailbox, _FINISHED, 0)
     _store(mailbox, _CLAIM, job << _PART_BITS)
     _store(mailbox, _JOB, job)
-    _take_parts(mailbox, job)
+    begun = _ticks()
+    mine = _take_parts(mailbox, job)
+    ended, looks = _ticks(), 0
     while _load(mailbox, _FINISHED) < parts:
-        _pause()
+        looks += 1
+        _wait(looks)
+    _judge(mailbox, mine, ended - begun, _ticks() - ended)
+
+
+@njit(error_model="numpy")
+def _judge(mailbox, mine, computing, waiting):
+    """Whether to go on alone, after a job of which this thread did ``mine`` parts, and then waited."""
+    if mine * waiting > _LATE * computing:
+        mailbox[_PENALTY] = min(max(2 * mailbox[_PENALTY], _LEAST_PENALTY), _MOST_PENALTY)
+        mailbox[_ALONE] = mailbox[_PENALTY]
+    elif mailbox[_PENALTY] > 0:
+        mailbox[_PENALTY] -= 1
 
 
 @njit(error_model="numpy")
 def _take_parts(mailbox, job):
-    """Compute parts of a job until all are claimed, or until the mailbox holds another one."""
+    """Compute parts of a job until all are claimed, or until the mailbox holds another one; how many."""
+    mine = 0
     while True:
         address, parts = mailbox[_PART], mailbox[_PARTS]  # another job's, perhaps: then the claim fails
         claim = _load(mailbox, _CLAIM)
         number = claim & ((1 << _PART_BITS) - 1)
         if claim >> _PART_BITS != job or number >= parts:
-            return
+            return mine
         if _claim(mailbox, _CLAIM, claim):
             _call(address, number, parts, mailbox)
             _add(mailbox, _FINISHED, 1)
+            mine += 1
+
+
+@njit(error_model="numpy")
+def _wait(looks):
+    """Between two looks at a word: shortly, and from some look on with others before this thread."""
+    if looks > _POLITE:
+        _give_way()
+    else:
+        _pause()
 
 
 # What several threads read and write ----------------------------------------------------------------------
@@ -249,3 +289,30 @@ def _pause(typing):
         return context.get_dummy_value()
 
     return types.void(), build
+
+
+@intrinsic
+def _give_way(typing):
+    """Let a thread that waits for this core have it."""
+
+    def build(context, builder, signature, arguments):
+        if os.name == "posix":  # sched.h
+            kind = ir.FunctionType(ir.IntType(32), [])
+            builder.call(cgutils.get_or_insert_function(builder.module, kind, "sched_yield"), [])
+        return context.get_dummy_value()
+
+    return types.void(), build
+
+
+@intrinsic
+def _ticks(typing):
+    """A clock that costs some ten nanoseconds; its unit is the machine's.  Zero where there is none."""
+
+    def build(context, builder, signature, arguments):
+        word = ir.IntType(64)
+        if not _CLOCK:
+            return word(0)
+        kind = ir.FunctionType(word, [])
+        return builder.call(cgutils.get_or_insert_function(builder.module, kind, _CLOCK), [])
+
+    return types.int64(), build

@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import pytest
+from cgan_raw.kernels import pool as pool_module
 from cgan_raw.kernels.compile import kernel
 from cgan_raw.kernels.pool import POOL, WORDS, Part, Pool, floats, run
 
@@ -65,6 +66,77 @@ def test_a_pool_that_ended_begins_anew(pool):
     counted(pool, 4, 1, 1)
     pool.stop()
     np.testing.assert_array_equal(counted(pool, 4, 1, 100), 100)
+
+
+# Beside other work ----------------------------------------------------------------------------------------
+
+
+def judged(pool, *jobs):
+    """How many jobs are to be done alone after such jobs: parts, time of computing, time of waiting."""
+    for job in jobs:
+        pool_module._judge(pool.mailbox, *job)
+    return pool.mailbox[pool_module._ALONE]
+
+
+IN_TIME, LATE = (4, 400, 300), (4, 400, 4_000)  # parts of 100 each
+
+
+def test_a_wait_of_many_parts_makes_the_next_jobs_the_callers_own(pool):
+    assert judged(pool, IN_TIME) == 0
+    assert judged(pool, (4, 400, 801)) == pool_module._LEAST_PENALTY
+
+
+def test_a_caller_that_had_no_part_does_not_know_how_long_one_takes(pool):
+    assert judged(pool, (0, 0, 4_000)) == 0
+
+
+def test_the_penalty_doubles_to_a_limit_and_is_forgotten(pool):
+    least, most = pool_module._LEAST_PENALTY, pool_module._MOST_PENALTY
+    assert judged(pool, LATE, LATE) == 2 * least
+    assert judged(pool, *[IN_TIME] * least, LATE) == 2 * least  # a job in time takes one off
+    assert judged(pool, *[LATE] * 20) == most
+    assert judged(pool, *[IN_TIME] * most, LATE) == least
+
+
+def test_alone_the_caller_does_every_part_and_wakes_nobody(pool):
+    counted(pool, 16, 1, 1)
+    deadline = time.monotonic() + _PATIENCE
+    while pool.asleep < pool.threads - 1:
+        assert time.monotonic() < deadline, "nobody goes to sleep"
+        time.sleep(0.01)
+    pool.mailbox[pool_module._ALONE] = 3
+    job = pool.mailbox[pool_module._JOB]
+    for _ in range(3):
+        np.testing.assert_array_equal(counted(pool, 16, 1, 1), 1)
+        time.sleep(0.02)
+        assert pool.asleep == pool.threads - 1
+    assert pool.mailbox[pool_module._JOB] == job  # nothing was posted
+    np.testing.assert_array_equal(counted(pool, 16, 1, 1), 1)
+    assert pool.mailbox[pool_module._JOB] == job + 1
+
+
+@pytest.mark.skipif(not pool_module._CLOCK, reason="no clock that a program may read")
+def test_a_helper_that_is_off_its_core_is_noticed(pool):
+    """A part that takes a thousand times as long as the others, if a helper has it, looks like that."""
+    for _ in range(500):
+        counts = np.zeros(16, np.float32)
+        _one_slow_job(pool.ready(), _one_is_slow.address, 16, counts, 2_000_000)
+        if pool.mailbox[pool_module._ALONE]:
+            return
+    raise AssertionError("no wait was noticed")
+
+
+@Part
+def _one_is_slow(number, parts, words):
+    mine = floats(words[0] + 4 * number, (1,))
+    for step in range(words[1] if number == 5 else 2_000):
+        mine[0] += step & 1
+
+
+@kernel
+def _one_slow_job(mailbox, address, parts, counts, steps):
+    mailbox[WORDS], mailbox[WORDS + 1] = counts.ctypes.data, steps
+    run(mailbox, address, parts)
 
 
 def test_the_pool_of_a_process_has_the_threads_that_numba_has():
