@@ -27,6 +27,7 @@ _PANELS = 4096  # numbers: half of the smallest L1 cache there is (32 KB)
 _HIGHEST = 96  # rows of a block: so many share a panel, which costs a tenth of one to fill
 _LEAST = 32  # the same, so that few enough blocks share a panel
 _DEEPEST = _PANELS // COLUMNS
+_LARGE = 1 << 18  # numbers: to transpose so many takes some 50 us
 
 _room_for_panels, _room_for_a_tile = on_stack(_PANELS), on_stack(ROWS * COLUMNS)
 _room_for_rows = on_stack(ROWS * _DEEPEST)
@@ -161,18 +162,45 @@ def _alone(out, left, right, start):
     _blocks(0, 1, out.ravel(), left.ravel(), right.ravel(), start, rows, columns, depth)
 
 
-@kernel
 def _transpose(out, x):
-    """By squares in registers, and what is left at the ends one by one."""
-    rows, columns = x.shape
-    there, here = out.ravel(), x.ravel()
-    high, wide = rows // SIDE * SIDE, columns // SIDE * SIDE
-    for n in range(0, wide, SIDE):
-        for m in range(0, high, SIDE):
-            transpose_square(there[n * rows + m :], rows, here[m * columns + n :], columns)
-    for n in range(columns):
-        for m in range(high if n < wide else 0, rows):
-            out[n, m] = x[m, n]
+    """By squares in registers, and what is left at the ends one by one; shared among threads if it is large."""
+    if x.dtype == np.float32 and x.size >= _LARGE:
+        _share_transpose(POOL.ready(), _transpose_part.address, POOL.parts, out, x)
+    else:
+        _transpose_alone(out, x)
+
+
+@device
+def _columns_to_rows(number, parts, out, x, rows, columns):
+    """A part of the columns of x."""
+    squares, high = (columns + SIDE - 1) // SIDE, rows // SIDE * SIDE
+    for square in range(squares * number // parts, squares * (number + 1) // parts):
+        n0 = square * SIDE
+        whole = n0 + SIDE <= columns
+        for m in range(0, high if whole else 0, SIDE):
+            transpose_square(out[n0 * rows + m :], rows, x[m * columns + n0 :], columns)
+        for n in range(n0, min(n0 + SIDE, columns)):
+            for m in range(high if whole else 0, rows):
+                out[n * rows + m] = x[m * columns + n]
+
+
+@Part
+def _transpose_part(number, parts, words):
+    rows, columns = words[2], words[3]
+    out, x = floats(words[0], (rows * columns,)), floats(words[1], (rows * columns,))
+    _columns_to_rows(number, parts, out, x, rows, columns)
+
+
+@kernel
+def _share_transpose(mailbox, address, parts, out, x):
+    words = mailbox[WORDS:]
+    words[0], words[1], words[2], words[3] = out.ctypes.data, x.ctypes.data, x.shape[0], x.shape[1]
+    run(mailbox, address, parts)
+
+
+@kernel
+def _transpose_alone(out, x):
+    _columns_to_rows(0, 1, out.ravel(), x.ravel(), x.shape[0], x.shape[1])
 
 
 @cache
