@@ -38,7 +38,10 @@ def dense_forward(y, x, w, b):
 
 
 def dense_backward_input(dx, dy, w):
-    """By way of the transposes, w dy^T: w is read along its rows, and vectors walk the batch."""
+    """dy w^T, by the transpose of w or by those of dy and dx, whichever is less work: the same sums."""
+    if dx.size + dy.size > w.size:
+        _product(dx, dy, _transposed("w", w), _scratch("zeros", dx.shape[1:], dx.dtype))
+        return
     transposed = _scratch("dx", dx.shape[::-1], dx.dtype)
     _product(transposed, w, _transposed("dy", dy), _scratch("zeros", dx.shape[:1], dx.dtype))
     _transpose(dx, transposed)
