@@ -1,5 +1,7 @@
 """The emulated GPU's memory: what is out of bounds, freed or in the wrong place is an error."""
 
+import gc
+
 import numpy as np
 import pytest
 
@@ -129,6 +131,7 @@ def test_no_call_succeeds_after_a_fault(runtime, block, cupy):
 
 
 def test_memory_comes_to_an_end(runtime, cupy):
+    gc.collect()
     free, total = runtime.memGetInfo()
     address = runtime.malloc(2**20)
     assert runtime.memGetInfo() == (free - 2**20, total)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from commands import outcome, start
 
 SOURCE = """
 extern "C" __global__ void add(float* y, const float* x, float a, int n) {
@@ -11,6 +12,15 @@ extern "C" __global__ void add(float* y, const float* x, float a, int n) {
 extern "C" __global__ void fail() { __trap(); }
 """
 COUNT = 100
+#: A process that ends by the error.
+STOPPED = f"""
+import cupy
+cupy.cuda.set_allocator(None)
+x = cupy.empty({COUNT}, "f4")
+module = cupy.RawModule(code=r'''{SOURCE}''', options=("--std=c++17", "-DREAL=float"))
+module.get_function("fail")((1,), (1,), ())
+cupy.cuda.Device().synchronize()
+"""
 
 
 @pytest.fixture
@@ -106,13 +116,30 @@ def test_a_pointer_to_host_memory(module, x, stream, cupy):
         stream.synchronize()
 
 
+def test_no_launch_succeeds_after_a_fault(module, add, x, stream, cupy):
+    module.get_function("fail")((1,), (1,), (), stream=stream)
+    with pytest.raises(cupy.cuda.runtime.CUDARuntimeError):
+        stream.synchronize()
+    with pytest.raises(cupy.cuda.runtime.CUDARuntimeError, match="LAUNCH_FAILURE"):
+        add(x, x, 1)
+    with pytest.raises(cupy.cuda.driver.CUDADriverError, match="LAUNCH_FAILURE"):
+        cupy.cuda.driver.ctxGetCurrent()
+
+
+def test_a_process_ends_in_order_after_a_fault(tmp_path):
+    """Arrays and modules die when there is no Python left to answer."""
+    result = outcome(start("-c", STOPPED, cwd=tmp_path))
+    assert result.code == 1, result
+    assert result.err.count("LAUNCH_FAILURE: CUDA_ERROR_LAUNCH_FAILURE\n") >= 1
+
+
 def test_a_kernel_that_stops(module, stream, cupy, told):
     module.get_function("fail")((1,), (1,), (), stream=stream)
     assert told("problem") == []
     with pytest.raises(cupy.cuda.runtime.CUDARuntimeError, match="LAUNCH_FAILURE"):
         stream.synchronize()
     (problem,) = told("problem")
-    assert "__trap" in problem
+    assert problem.startswith("fail: block (0, 0, 0): thread (0, 0, 0): __trap")
 
 
 def test_a_kernel_of_cupys_own_says_that_it_is_not_emulated(cupy, told):

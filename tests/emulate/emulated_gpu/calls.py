@@ -40,9 +40,11 @@ class Library:
     def __init__(self):
         self.functions: dict[str, Any] = {}
 
-    def function(self, name: str, *types: Any) -> Callable[[Callable], Callable]:
+    def function(self, name: str, *types: Any, of_device: bool = True) -> Callable[[Callable], Callable]:
+        """Add a function; one that is not ``of_device`` answers after a fault too."""
+
         def add(function: Callable) -> Callable:
-            self.functions[name] = _callback(name, types, function)
+            self.functions[name] = _callback(name, types, function, of_device)
             return function
 
         return add
@@ -58,13 +60,14 @@ def _not_emulated() -> None:
     raise NotImplementedError("this function")
 
 
-def _callback(name: str, types: tuple, function: Callable) -> Any:
+def _callback(name: str, types: tuple, function: Callable, of_device: bool) -> Any:
     results = {i: t.type for i, t in enumerate(types) if isinstance(t, Out)}
 
     def call(*arguments) -> int:
         given = [a or 0 for i, a in enumerate(arguments) if i not in results]
         with _alone():
-            status, returned = _answer(name, function, given)
+            fault = STREAMS.fault if of_device else None
+            status, returned = _answer(name, function, given, fault)
         if status == Status.SUCCESS and results:
             values = returned if isinstance(returned, tuple) else (returned,)
             for (i, kind), value in zip(results.items(), values, strict=True):
@@ -76,11 +79,11 @@ def _callback(name: str, types: tuple, function: Callable) -> Any:
     return ctypes.CFUNCTYPE(INT, *c_types)(call)
 
 
-def _answer(name: str, function: Callable, given: list) -> tuple[int, Any]:
+def _answer(name: str, function: Callable, given: list, fault: CudaError | None) -> tuple[int, Any]:
     """The status of a call, and what it returned."""
     try:
-        if STREAMS.fault is not None:
-            raise STREAMS.fault
+        if fault is not None:
+            raise fault
         return Status.SUCCESS, function(*given)
     except CudaError as error:
         if error.status is not Status.NOT_READY:

@@ -21,12 +21,12 @@ def error_text(status: int) -> int:
     return ctypes.addressof(_texts.get(status, _texts[Status.UNKNOWN]))
 
 
-@_function("cuGetErrorName", INT, Out(POINTER))
+@_function("cuGetErrorName", INT, Out(POINTER), of_device=False)
 def error_name(status):
     return error_text(status)
 
 
-@_function("cuGetErrorString", INT, Out(POINTER))
+@_function("cuGetErrorString", INT, Out(POINTER), of_device=False)
 def error_string(status):
     return error_text(status)
 

@@ -7,11 +7,13 @@ loaded under the driver's name.
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import hashlib
 import importlib.util
 import mmap
 import os
+import re
 import struct
 import subprocess
 import tempfile
@@ -27,15 +29,29 @@ from .driver import DRIVER, error_text
 from .runtime import RUNTIME
 
 _NAME_OF_ERROR = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_int)(error_text)
-_JUMP = b"\xff\x25\0\0\0\0"  # jmp *0(%rip): to the address that follows
+_FUNCTION = re.compile("cuda[A-Z]")
+_JUMP, _JUMP_BYTES = b"\xff\x25\0\0\0\0", 14  # jmp *0(%rip): to the address that follows
+_SUCCEED = b"\x31\xc0\xc3"  # xor %eax, %eax; ret
 _DRIVER = "libcuda.so.1"
+
+_protect = ctypes.CDLL(None).mprotect
+_protect.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
 
 
 def install() -> None:
-    """Replace runtime and driver in this process.  CuPy must not be loaded yet."""
+    """Replace runtime and driver in this process.  CuPy must not be loaded yet.
+
+    At its end both do nothing and say that all went well: arrays die when there is no Python left to answer.
+    """
     os.environ["CUPY_CACHE_DIR"] = str(_cache() / "cupy")  # of images, which are no machine code
-    _load_driver()
-    _patch_runtime()
+    table = _load_driver()
+    code = _patch_runtime()
+
+    @atexit.register
+    def answer_without_python() -> None:
+        for address in code:
+            _overwrite(address, _SUCCEED)
+        table[:] = [code[0]] * len(table)
 
 
 def _cache() -> Path:
@@ -51,18 +67,21 @@ class _Symbol(NamedTuple):
     size: int
 
 
-def _patch_runtime() -> None:
+def _patch_runtime() -> list[int]:
+    """The addresses of the functions that lead to Python now."""
     for name in ("cudaGetErrorName", "cudaGetErrorString"):
         RUNTIME.functions[name] = _NAME_OF_ERROR
     (folder,) = importlib.util.find_spec("cupy_backends").submodule_search_locations
     (path,) = Path(folder, "cuda", "api").glob("runtime.*.so")
     symbols = _symbols(path)
     entry = next(symbol for symbol in symbols if symbol.name == "PyInit_runtime")
-    library = ctypes.CDLL(str(path))
-    base = ctypes.cast(library[entry.name], ctypes.c_void_p).value - entry.offset
-    for symbol in symbols:
-        if symbol.name.startswith("cuda"):
-            _overwrite(base + symbol.offset, symbol.size, RUNTIME.address(symbol.name))
+    base = ctypes.cast(ctypes.CDLL(str(path))[entry.name], ctypes.c_void_p).value - entry.offset
+    functions = [symbol for symbol in symbols if _FUNCTION.match(symbol.name)]
+    for name, offset, size in functions:
+        if size < _JUMP_BYTES:
+            raise RuntimeError(f"{name} has no room for a jump")
+        _overwrite(base + offset, _JUMP + struct.pack("<Q", RUNTIME.address(name)))
+    return [base + offset for _, offset, _ in functions]
 
 
 def _symbols(path: Path) -> list[_Symbol]:
@@ -73,15 +92,9 @@ def _symbols(path: Path) -> list[_Symbol]:
     return [_Symbol(w[3], int(w[0], 16), int(w[1], 16)) for w in words if len(w) == 4 and w[2] in "tT"]
 
 
-def _overwrite(address: int, size: int, target: int) -> None:
-    code = _JUMP + struct.pack("<Q", target)
-    if size < len(code):
-        raise RuntimeError(f"a function of {size} bytes has no room for a jump")
+def _overwrite(address: int, code: bytes) -> None:
     start = address - address % mmap.PAGESIZE
-    writable = mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC
-    protect = ctypes.CDLL(None).mprotect
-    protect.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
-    if protect(start, address + len(code) - start, writable) != 0:
+    if _protect(start, address + len(code) - start, mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC) != 0:
         raise OSError("this system lets no code be written")
     ctypes.memmove(address, code, len(code))
 
@@ -89,11 +102,13 @@ def _overwrite(address: int, size: int, target: int) -> None:
 # The driver ---------------------------------------------------------------------------------------------------
 
 
-def _load_driver() -> None:
+def _load_driver() -> ctypes.Array:
+    """The addresses that its functions lead to."""
     names = sorted(DRIVER.functions)
     library = ctypes.CDLL(str(_build_driver(names)), ctypes.RTLD_GLOBAL)
     table = (ctypes.c_void_p * len(names)).in_dll(library, "table")
     table[:] = [DRIVER.address(name) for name in names]
+    return table
 
 
 def _build_driver(names: list[str]) -> Path:

@@ -90,7 +90,7 @@ class Kernel:
             try:
                 library.launch(self.name, grid, block, values, shared)
             except simt.KernelError as error:
-                raise CudaError(Status.LAUNCH_FAILURE, str(error)) from None
+                raise CudaError(Status.LAUNCH_FAILURE, str(error).removeprefix(f"{self.name}: ")) from None
 
         return run
 
