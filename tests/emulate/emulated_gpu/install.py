@@ -22,7 +22,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
-from cgan_raw.kernels.simt.compiler import COMPILER, cache_folder
+from cgan_raw.kernels import cache
+from cgan_raw.kernels.simt.compiler import COMPILER
 
 from . import kernels
 from .driver import DRIVER, error_text
@@ -43,7 +44,7 @@ def install() -> None:
 
     At its end both do nothing and say that all went well: arrays die when there is no Python left to answer.
     """
-    os.environ["CUPY_CACHE_DIR"] = str(_cache() / "cupy")  # of images, which are no machine code
+    os.environ["CUPY_CACHE_DIR"] = str(cache.folder("emulated_gpu") / "cupy")  # of images, no machine code
     table = _load_driver()
     code = _patch_runtime()
 
@@ -52,10 +53,6 @@ def install() -> None:
         for address in code:
             _overwrite(address, _SUCCEED)
         table[:] = [code[0]] * len(table)
-
-
-def _cache() -> Path:
-    return cache_folder().with_name("emulated_gpu")
 
 
 # The runtime --------------------------------------------------------------------------------------------------
@@ -114,14 +111,13 @@ def _load_driver() -> ctypes.Array:
 def _build_driver(names: list[str]) -> Path:
     """A library whose functions jump to the addresses in its table."""
     text = _assembly(names)
-    path = _cache() / hashlib.sha256(text.encode()).hexdigest()[:16] / _DRIVER
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+    path = cache.folder("emulated_gpu") / hashlib.sha256(text.encode()).hexdigest() / _DRIVER
+    if cache.read(path) is None:
+        with tempfile.TemporaryDirectory() as folder:
             fresh = Path(folder, _DRIVER)
             command = [COMPILER, "-shared", f"-Wl,-soname,{_DRIVER}", "-x", "assembler", "-", "-o", str(fresh)]
             subprocess.run(command, input=text, text=True, check=True)
-            os.replace(fresh, path)
+            cache.keep(path, fresh.read_bytes())
     return path
 
 
