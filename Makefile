@@ -28,7 +28,7 @@ bench: $(VENV)/.bench  ## measure this machine: kernels, iterations beside PyTor
 	$(VENV)/bin/python -m bench.scaling
 
 gpu-check:  ## check and measure this machine's GPU; installs nothing: make gpu-check PYTHON=.venv/bin/python
-	$(PYTHON) -m bench.gpu_check
+	$(PYTHON) -m bench.gpu_check $(ARGS)
 
 report: $(VENV)/.dev  ## renew README's figures and the plots in docs/bench from bench/results
 	$(VENV)/bin/python -m bench.report

@@ -39,6 +39,7 @@ def _compare(device: str, given: argparse.Namespace) -> int:
             "iterations": pace.iterations,
             "seconds_per_iteration": times.seconds,
             "skipped": skipped | times.dropped,
+            "dropped": list(times.dropped),
         }
         keep(out, results)  # after each round: whoever ends this early has the rounds up to then
     print(table(results))
