@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import InputError, TrainingError, explain
+from .stopping import SIGNALS
 
 if TYPE_CHECKING:
     from .backend import Backend
@@ -64,19 +65,20 @@ def run(main: Callable[[], int]) -> int:
     """Call ``main``, which also reads the command line; the exit code.
 
     It is what ``main`` returns, 2 for bad input and 1 for a failure, each with one line on stderr, or 128 and
-    the number of a signal: 130 after Ctrl-C, 143 after SIGTERM, 141 (SIGPIPE) where nobody reads the output.
+    the number of a signal: 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP, 141 (SIGPIPE) where nobody
+    reads the output.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # of a letter that the terminal does not have
-    with _termination_unwinds():
+    with SIGNALS:
         code = _exit_code(main)
         try:
             if sys.stdout is not None:
                 sys.stdout.flush()
         except OSError as error:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python tries again at its end
-            code = code or _unwritten(error)
-    return code
+            code = code or SIGNALS.exit_code or _unwritten(error)
+        return code or SIGNALS.exit_code
 
 
 def _exit_code(main: Callable[[], int]) -> int:
@@ -90,20 +92,12 @@ def _exit_code(main: Callable[[], int]) -> int:
         return _fail(f"not enough memory: {error}", 1)
     except OSError as error:
         return _unwritten(error)
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
-    except SystemExit as end:  # argparse, and SIGTERM
+    except SystemExit as end:  # argparse, and signals
         return end.code
-
-
-@contextmanager
-def _termination_unwinds() -> Iterator[None]:
-    """Inside, SIGTERM ends the process as Ctrl-C does: half a file is removed on the way out."""
-    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    except Exception:  # as what does a signal arrive that has come through C?
+        if SIGNALS.received is None:
+            raise
+        return SIGNALS.exit_code
 
 
 def _unwritten(error: OSError) -> int:
@@ -114,5 +108,6 @@ def _unwritten(error: OSError) -> int:
 
 
 def _fail(error: object, code: int) -> int:
-    print(f"error: {error}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # a terminal that has been closed
+        print(f"error: {error}", file=sys.stderr)
     return code

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from .stopping import SIGNALS
+
 _SUFFIX = ".partial"
 
 
@@ -20,10 +22,12 @@ def write_atomically(path: Path, content: bytes) -> None:
     Raises
     ------
     OSError : the disk is full, the folder is gone, ...; it names ``path``, and nothing is left behind.
+    Stopped : a signal asks this command to end.
     """
+    SIGNALS.check()
     with _naming(path):
         place = target(path)
-        handle, temporary = tempfile.mkstemp(prefix=f".{place.name}.", suffix=_SUFFIX, dir=place.parent)
+        handle, temporary = tempfile.mkstemp(prefix=".", suffix=_SUFFIX, dir=place.parent)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from tqdm import tqdm
+
+from .stopping import SIGNALS
 
 
 def duration(seconds: float) -> str:
@@ -14,13 +16,20 @@ def duration(seconds: float) -> str:
     return f"{minutes}m{seconds:02d}s"
 
 
-def bar(steps: Iterable, what: str) -> Iterable:
-    """The same steps; while they are walked on a terminal, how far that is.  The bar is gone at the end."""
+def bar(steps: Iterable, what: str) -> Iterator:
+    """The same steps; while they are walked on a terminal, how far that is.  The bar is gone at the end.
+
+    Raises
+    ------
+    Stopped : before a step, if a signal asks this command to end.
+    """
     layout = "{desc} {n_fmt}/{total_fmt} |{bar}| {remaining} left"
     hidden = not _on_terminal()
-    return tqdm(
+    for step in tqdm(
         steps, what, leave=False, file=sys.stdout, bar_format=layout, dynamic_ncols=True, disable=hidden
-    )
+    ):
+        SIGNALS.check()
+        yield step
 
 
 def _on_terminal() -> bool:
@@ -50,10 +59,14 @@ class Progress:
 
     def say(self, text: str) -> None:
         """A line of its own, unless quiet."""
-        if self.bar is not None:
-            self.bar.write(text, file=sys.stdout)
-        elif not self.quiet:
-            print(text, flush=True)
+        try:
+            if self.bar is not None:
+                self.bar.write(text, file=sys.stdout)
+            elif not self.quiet:
+                print(text, flush=True)
+        except OSError:
+            if SIGNALS.received is None:  # else the terminal may have been closed
+                raise
 
     def advance(self, done: int) -> None:
         """``done`` iterations are behind us."""

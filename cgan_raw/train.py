@@ -76,7 +76,8 @@ def _train(given: argparse.Namespace) -> int:
         run = runs.create(given.out, TrainConfig(**settings))
     else:
         run = runs.reopen(given.resume, settings, _MAY_CHANGE)
-    return trainer.train(run, backend, given.quiet)
+    trainer.train(run, backend, given.quiet)
+    return 0
 
 
 if __name__ == "__main__":

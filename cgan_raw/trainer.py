@@ -18,14 +18,15 @@ from .models import summary
 from .progress import Progress
 from .runs import FILM_FILE, PLOT_FILE, Run, sample_paths
 from .sampling import Sampler, noise
+from .stopping import SIGNALS, StopSignals
 
 #: Iterations whose losses stay on the device; they are read at least this often.
 _HISTORY = 1_000
 _GRID_COLUMNS = 5
 
 
-def train(run: Run, backend: Backend, quiet: bool) -> int:
-    """Run a run to its end or to a signal; the exit code.
+def train(run: Run, backend: Backend, quiet: bool) -> None:
+    """Run a run to its end or to a signal.
 
     Raises
     ------
@@ -35,7 +36,10 @@ def train(run: Run, backend: Backend, quiet: bool) -> int:
     dataset = load_training(run.config.data)
     run.prepare(backend.name)
     done = 0 if run.start is None else run.start.iteration
-    with Progress(done, run.config.iterations, run.config.batch_size, quiet) as progress, StopSignals() as stop:
+    with (
+        Progress(done, run.config.iterations, run.config.batch_size, quiet) as progress,
+        SIGNALS.deferred(not quiet) as stop,
+    ):
         _say_what_starts(progress, run, backend, dataset)
         trainer = Trainer(run, backend, dataset, progress)
         try:
@@ -43,34 +47,6 @@ def train(run: Run, backend: Backend, quiet: bool) -> int:
             trainer.finish(stop)
         except OSError as error:
             raise TrainingError(f"{explain(error)}; {trainer.last_good()}") from None
-    return stop.exit_code
-
-
-class StopSignals:
-    """Turns the first SIGINT or SIGTERM into a request; a second one ends the process at once."""
-
-    def __init__(self):
-        self.received: int | None = None
-
-    def __enter__(self) -> StopSignals:
-        self.previous = {
-            number: signal.signal(number, self._receive) for number in (signal.SIGINT, signal.SIGTERM)
-        }
-        return self
-
-    def __exit__(self, *_) -> None:
-        for number, handler in self.previous.items():
-            signal.signal(number, handler)
-
-    def _receive(self, number: int, _frame) -> None:
-        self.received = number
-        for each in self.previous:
-            signal.signal(each, signal.SIG_DFL)
-
-    @property
-    def exit_code(self) -> int:
-        """0, or 128 and the signal's number."""
-        return 0 if self.received is None else 128 + self.received
 
 
 class Trainer:

@@ -107,7 +107,7 @@ sys.exit(cli.run(lambda: files.write_atomically(Path(sys.argv[1]), b"new")))
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signal_to_a_command_leaves_the_old_file_and_nothing_else(number, tmp_path):
     path = tmp_path / "file"
     path.write_bytes(OLD)

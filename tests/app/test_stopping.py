@@ -1,10 +1,16 @@
 """A run is a function of its seed, however often it is stopped, killed or interrupted on the way."""
 
+import fcntl
 import itertools
+import os
+import pty
 import random
+import select
 import shutil
 import signal
 import subprocess
+import sys
+import termios
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import (
+    ENVIRONMENT,
     PATIENCE,
     Outcome,
     assert_failed,
@@ -19,6 +26,7 @@ from commands import (
     call,
     leftovers,
     losses,
+    metrics,
     outcome,
     start,
     wait_for,
@@ -133,7 +141,12 @@ def wait_for_checkpoint(folder: Path, iteration: int) -> None:
 # Signals ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+ACKNOWLEDGED = "stopping, once the run is saved; Ctrl-C again ends it at once\n"
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_signal_saves_says_where_and_loses_nothing(number, code, finished, small, tmp_path):
     folder = tmp_path / "run"
     with running(*small, *ENDLESS, *EVERY, "--seed", 7, "--out", folder, cwd=tmp_path) as process:
@@ -141,7 +154,7 @@ def test_signal_saves_says_where_and_loses_nothing(number, code, finished, small
         process.send_signal(number)
         result = outcome(process)
     done = load(folder / FILE_NAME).iteration
-    assert (result.code, result.err) == (code, "")
+    assert (result.code, result.err) == (code, ACKNOWLEDGED if number == signal.SIGINT else "")
     assert result.out.splitlines()[-2:] == [
         f"stopped by {signal.Signals(number).name} after iteration {done:,}; saved {folder / FILE_NAME}",
         f"go on with: python -m cgan_raw.train --resume {folder}",
@@ -185,23 +198,41 @@ def interrupted(function):
     return call_after_signal
 
 
-def test_second_interrupt_ends_at_once(small, tmp_path):
-    """An iteration on so many images takes long enough to be seen; the second signal falls into it."""
-    arguments = (*small, "--batch-size", 8192, *ENDLESS, "--log-every", 1, "--out", "run")
-    with running(*arguments, cwd=tmp_path) as process:
-        wait_for(process, "iteration 1/")
-        process.send_signal(signal.SIGINT)
-        time.sleep(0.1)
-        process.send_signal(signal.SIGINT)
-        result = outcome(process)
-    assert result.code == -signal.SIGINT
-    assert "stopped" not in result.out
+@contextmanager
+def running_on_a_terminal(*arguments):
+    """``train ARGUMENTS`` with a terminal of its own: (the process, the terminal's other end)."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cgan_raw.train", *map(str, arguments)],
+        env=ENVIRONMENT,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )
+    os.close(theirs)
+    try:
+        yield process, ours
+    finally:
+        process.kill()
+        process.wait()
 
 
-def test_handlers_are_those_of_before_once_a_run_has_ended(small, tmp_path):
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    assert call(train.main, *small, "--iterations", 1, "--out", tmp_path / "run").code == 0
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+def test_terminal_that_is_closed_loses_nothing(small, tmp_path):
+    """What is printed from then on is an error."""
+    folder = tmp_path / "run"
+    every = ("--log-every", 1, "--checkpoint-every", 10**9)
+    with running_on_a_terminal(*small, *ENDLESS, *every, "--out", folder) as (process, terminal):
+        deadline = time.monotonic() + PATIENCE
+        while not (folder / "metrics.jsonl").exists() or not metrics(folder):
+            assert time.monotonic() < deadline
+            if select.select([terminal], [], [], 0.05)[0]:
+                os.read(terminal, 1000)
+        os.close(terminal)
+        assert process.wait(PATIENCE) == 128 + signal.SIGHUP
+    assert load(folder / FILE_NAME).iteration >= 1
+    assert not leftovers(folder)
 
 
 # Readers ----------------------------------------------------------------------------------------------------

@@ -127,8 +127,5 @@ def test_evaluation_is_saved_before_it_is_printed(finished, tmp_path, monkeypatc
 
 @pytest.mark.parametrize("command", [train, sample, evaluate, export, compare, train_classifier])
 def test_interrupt_while_the_command_line_is_read(command, monkeypatch):
-    def interrupt():
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(command, "parser", interrupt)
+    monkeypatch.setattr(command, "parser", lambda: signal.raise_signal(signal.SIGINT))
     assert call(command.main) == Outcome(130, "", "")
