@@ -377,7 +377,7 @@ def test_what_is_cut_short_has_not_passed(command, begin, monkeypatch):
 
 def test_ctrl_c_ends_it_without_a_traceback(command, monkeypatch):
     def interrupt(*_):
-        raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(gpu_check, "_ended", interrupt)
     assert command(GOOD)[0] == 130
