@@ -56,6 +56,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         _require(self.model in MODELS, "model", self.model, " or ".join(MODELS))
+        # By 1,024 features, 2^20 rows are what kernels can index.
         _require(1 <= self.batch_size <= 2**20, "batch_size", self.batch_size, "from 1 to 2^20")
         for name in ("iterations", "log_every", "sample_every", "checkpoint_every"):
             _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")

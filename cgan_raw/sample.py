@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _ALL_DIGITS = "0123456789"
 _COUNT = 10  # of each digit, and steps of a walk
 _COUNT_OF_GAN = 100
+_MOST = 10**7  # images: kernels can index the noise of some more
 _WIDEST = 100  # images in a row, where nobody asked for a grid
 
 
@@ -85,6 +86,9 @@ def _sample(given: argparse.Namespace) -> int:
     checkpoint = load(given.checkpoint)
     digits = _digits(given, checkpoint.config.model)
     rows, columns = _size(given, digits)
+    if rows * columns > _MOST:
+        flag = f"--count {given.count}" if given.grid is None else f"--grid {given.grid}"
+        raise InputError(f"{flag}: {rows * columns:,} images are more than {_MOST:,}")
     generator = load_generator(cli.make_backend(given), checkpoint)
     sheet = _sheet(given, generator, digits, rows, columns)
     images = Sampler(generator, sheet.z, sheet.labels).images()

@@ -30,6 +30,9 @@ FOLDERS = (
     "progress",  # bookkeeping on the device
 )
 
+#: Kernels index with an int.  What they add to an index on the way, up to a block of threads, must fit too.
+MOST_ELEMENTS = 2**30
+
 _ARGUMENT = re.compile(r"(?P<update>&?)(?P<name>\w+)(?:\((?P<dims>[\w,]+)\))?(?::(?P<dtype>\w+))?")
 _ITEM_BYTES = {"real": 4, "uint8": 1, "uint32": 4, "int32": 4, "int64": 8, "float64": 8}
 
@@ -88,6 +91,7 @@ class Op:
         ``dx`` is the gradient of ``x``, and ``dy`` the gradient that arrives at ``y``.
     choose : sizes as keywords -> the versions to launch, where there are several, the best one first.
     moved : sizes as keywords -> least bytes moved, where it is not each array once (a gather, say).
+    wide : names of arrays that kernels index with 64 bits; all others have at most ``MOST_ELEMENTS`` elements.
     """
 
     package: str
@@ -98,6 +102,7 @@ class Op:
     backward: tuple[str, ...] = ()
     choose: Callable[..., tuple[str, ...]] | None = None
     moved: Callable[..., int] | None = None
+    wide: tuple[str, ...] = ()
 
     @cached_property
     def arguments(self) -> tuple[Argument, ...]:
@@ -127,7 +132,8 @@ class Op:
 
         Raises
         ------
-        ValueError : a shape does not fit the signature, or two arrays disagree about a size.
+        ValueError : a shape does not fit the signature, two arrays disagree about a size, or an array has more
+            elements than the kernels can index.
         """
         sizes: dict[str, int] = {}
         for argument, value in zip(self.arguments, values, strict=True):
@@ -139,6 +145,8 @@ class Op:
             )
             if not fits:
                 raise ValueError(f"{self.name}: {argument.name} is {value.shape}; {self.signature}, {sizes}")
+            if math.prod(value.shape) > MOST_ELEMENTS and argument.name not in self.wide:
+                raise ValueError(f"{self.name}: {argument.name} is {value.shape}, more than 2^30 elements")
         return sizes
 
     def function(self, version: str | None) -> str:

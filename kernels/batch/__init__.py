@@ -10,6 +10,7 @@ GATHER = Op(
     flops=lambda B, P, N: 2 * B * P,
     moved=lambda B, P, N: B * (5 * P + 9),
     kernels=gpu(lambda B, P, N: plane(B, P)),
+    wide=("images",),
 )
 
 OPS = (GATHER,)

@@ -8,7 +8,7 @@ from cgan_raw.kernels.random import reference as philox
 from commands import assert_refused, call, outcome, start
 from PIL import Image
 
-from cgan_raw import evaluate, sample
+from cgan_raw import cli, evaluate, sample
 from cgan_raw.checkpoint import load
 from cgan_raw.images import grid, to_uint8
 
@@ -136,6 +136,12 @@ def test_bad_flag_is_refused(flag, value, checkpoint, tmp_path):
     out = tmp_path / "samples.png"
     assert_refused(call(sample.main, checkpoint, f"{flag}={value}", "--out", out), flag)
     assert not out.exists()
+
+
+@pytest.mark.parametrize("flags", [("--count", 10**6 + 1), ("--grid", "5000x2001", "--digits", "3")])
+def test_more_images_than_kernels_can_index_are_refused(flags, checkpoint, tmp_path, monkeypatch):
+    monkeypatch.setattr(cli, "make_backend", lambda _: pytest.fail("something is made"))
+    assert_refused(call(sample.main, checkpoint, *flags, "--out", tmp_path / "samples.png"), *flags[:2])
 
 
 def test_missing_or_damaged_checkpoint_is_refused(checkpoint, tmp_path):
