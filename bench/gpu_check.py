@@ -94,8 +94,8 @@ def chosen(names: Sequence[str]) -> list[Step]:
 def _check(steps: Sequence[Step]) -> int:
     out = Path(os.environ.get("OUT") or CHECKOUT / "bench" / "results" / "gpu")
     out.mkdir(parents=True, exist_ok=True)
-    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as in a background shell; the steps must hear it
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as in a background shell; the steps must hear it,
+        signal.signal(signal.SIGINT, lambda *_: None)  # and only what is ignored is inherited, not a handler
     with tempfile.TemporaryDirectory() as work:
         results = run(steps, Folders(Path(work), out))
     print(f"\n{table(results)}\n\nfigures, logs and samples: {out}")
@@ -194,10 +194,9 @@ def _ended(process: subprocess.Popen, limit: float) -> int | None:
     with suppress(subprocess.TimeoutExpired):
         return process.wait(limit)
     for number, grace in _ENDING:
-        process.send_signal(number)
+        process.send_signal(number)  # nothing, once it has ended
         with suppress(subprocess.TimeoutExpired):
             process.wait(grace)
-            break
     return None
 
 

@@ -171,10 +171,18 @@ def test_who_fails_is_dropped_and_the_others_go_on(fake, plan, reason):
     assert reason.replace("expected 8", "expected 12") in times.dropped["b"]
 
 
-def test_who_fails_at_once_or_does_not_answer_is_dropped(fake):
+def test_who_fails_at_once_or_does_not_answer_is_dropped(fake, monkeypatch):
+    """And ended, since it would use cores or memory that the others need."""
     fake(a={"at": 1, "end": True}, c={"at": 2, "hang": True})
+    ended, end = [], turns.Child.end
+    monkeypatch.setattr(
+        turns.Child, "end", lambda self, patience: end(self, patience) or ended.append(self.name)
+    )
     pace = Pace(4, 0, first_limit=20, limit=1)
-    times, _ = last(turns.take_turns(["a", "b", "c"], 32, 2, pace, show=silent))
+    found = turns.take_turns(["a", "b", "c"], 32, 2, pace, show=silent)
+    assert next(found).seconds == {"b": [0.5]}
+    assert ended == ["a", "c"]
+    (times,) = found
     assert times.seconds == {"b": [0.5, 0.5]}
     assert times.dropped == {"a": "its process ended with exit code 3", "c": "no answer after 1 s"}
 
