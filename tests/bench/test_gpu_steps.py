@@ -11,16 +11,8 @@ import pytest
 from bench import gpu_steps
 from bench.gpu import iterations, train
 from bench.gpu_check import FAILED, PASSED, run
-from bench.gpu_steps import Folders, Step
+from bench.gpu_steps import Step
 from cgan_raw.backends import make_backend
-
-
-@pytest.fixture
-def folders(tmp_path):
-    made = Folders(tmp_path / "work", tmp_path / "out")
-    for folder in made:
-        folder.mkdir()
-    return made
 
 
 def judge(folders, figures, code=0):
