@@ -75,6 +75,13 @@ def test_what_is_not_allowed(call, x, stream, cupy):
         call(cupy.cuda.runtime, stream.ptr, x.data.ptr, host.ctypes.data)
 
 
+def test_asking_is_not_allowed(stream, cupy):
+    stream.begin_capture()
+    assert cupy.cuda.runtime.streamQuery(stream.ptr) == 900  # cudaErrorStreamCaptureUnsupported
+    with pytest.raises(cupy.cuda.runtime.CUDARuntimeError, match="CAPTURE_INVALIDATED"):
+        stream.end_capture()
+
+
 def test_a_call_that_is_not_allowed_breaks_the_capture(x, stream, cupy):
     stream.begin_capture()
     with pytest.raises(cupy.cuda.runtime.CUDARuntimeError):
@@ -116,5 +123,5 @@ def test_the_null_stream_is_not_captured(cupy):
 
 
 def test_a_capture_that_never_began(stream, cupy):
-    with pytest.raises((cupy.cuda.runtime.CUDARuntimeError, RuntimeError)):
-        stream.end_capture()
+    with pytest.raises(cupy.cuda.runtime.CUDARuntimeError, match="INVALID_VALUE"):
+        cupy.cuda.runtime.streamEndCapture(stream.ptr)
