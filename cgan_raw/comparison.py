@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,8 @@ from .evaluation.report import FILE_NAME as EVALUATION
 from .files import write_atomically
 from .images import draw_losses, figure_png
 from .progress import duration
-from .runs import METRICS_FILE, read_metrics, sample_paths
+from .reading import read_object
+from .runs import CONFIG_FILE, METRICS_FILE, read_metrics, sample_paths
 
 NOT_KNOWN = "-"
 _WIDEST = 34  # letters
@@ -81,7 +81,7 @@ def read(folder: Path) -> Side:
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such run folder")
-    settings = _read_object(folder / "config.json")
+    settings = read_object(folder / CONFIG_FILE)
     if settings is None:
         raise InputError(f"{folder}: holds no run: there is no config.json")
     metrics = read_metrics(folder / METRICS_FILE)
@@ -91,7 +91,7 @@ def read(folder: Path) -> Side:
         folder,
         {"model": CGAN} | settings,  # runs from before there was another
         metrics,
-        _read_object(folder / EVALUATION),
+        read_object(folder / EVALUATION),
         _last_grid(folder, metrics[-1]["iteration"]),
     )
     try:
@@ -189,21 +189,6 @@ def _shorten(text: str) -> str:
 
 def _setting(value: object) -> str:
     return NOT_KNOWN if value is None else str(value)
-
-
-def _read_object(path: Path) -> dict | None:
-    """A JSON object; None if there is no such file."""
-    try:
-        found = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        raise InputError(f"{path}: is no JSON object")
-    return found
 
 
 def _last_grid(folder: Path, iteration: int) -> tuple[int, Image.Image] | None:

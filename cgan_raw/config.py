@@ -34,6 +34,15 @@ ADAM_BETA2 = 0.999
 ADAM_EPS = 1e-7
 
 
+#: By a field's type, in words: what its values are in JSON too.
+_KINDS = {
+    "str": ("text", (str,)),
+    "int": ("a whole number", (int,)),
+    "float": ("a number with a point", (float,)),
+    "str | None": ("text", (str, type(None))),
+}
+
+
 @dataclass(frozen=True)
 class TrainConfig:
     """What a run is a function of, and how often it reports.
@@ -55,6 +64,10 @@ class TrainConfig:
     checkpoint_every: int = 1_000  # a second or two of training lost at most
 
     def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            what, types = _KINDS[field.type]
+            _require(type(value) in types, field.name, value, what)
         _require(self.model in MODELS, "model", self.model, " or ".join(MODELS))
         # By 1,024 features, 2^20 rows are what kernels can index.
         _require(1 <= self.batch_size <= 2**20, "batch_size", self.batch_size, "from 1 to 2^20")

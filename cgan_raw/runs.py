@@ -16,6 +16,7 @@ from .config import TrainConfig
 from .errors import InputError
 from .files import append, remove_partial_files, write_atomically
 from .lock import Lock
+from .reading import read_object
 
 CONFIG_FILE = "config.json"
 METRICS_FILE = "metrics.jsonl"
@@ -23,7 +24,10 @@ SAMPLES_FOLDER = "samples"
 FILM_FILE = "samples.gif"
 PLOT_FILE = "losses.png"
 
-#: What a line of it has, all of them finite numbers.
+#: What config.json calls the digest of the data set.
+_DIGEST = "data_digest"
+
+#: What a line of metrics has, all of them finite numbers.
 METRICS = {"iteration", "d_loss", "d_accuracy", "g_loss", "images_per_second", "seconds"}
 
 
@@ -33,7 +37,7 @@ class Run:
 
     ``folder`` is None if nobody has named it, until :meth:`prepare` does.  ``start`` is the checkpoint to go on
     from, None for a new run; ``metrics`` are the lines of metrics.jsonl up to there, and further ones as they
-    are added.
+    are added.  ``data_digest`` is that of the data set the run was started on, None if it is not known.
     """
 
     folder: Path | None
@@ -41,6 +45,7 @@ class Run:
     start: checkpoint.Checkpoint | None = None
     metrics: list[dict] = field(default_factory=list)
     lock: Lock | None = None
+    data_digest: str | None = None
 
     @property
     def checkpoint_path(self) -> Path:
@@ -53,13 +58,17 @@ class Run:
     def sample_path(self, iteration: int) -> Path:
         return self.folder / SAMPLES_FOLDER / f"{iteration:06d}.png"
 
-    def prepare(self, device: str) -> None:
+    def prepare(self, device: str, data_digest: str) -> None:
         """Make the folder and bring metrics.jsonl to the state at the start; before this, nothing is touched.
 
         Raises
         ------
-        InputError : the folder cannot be made or written, or another run lies there by now.
+        InputError : the folder cannot be made or written, another run lies there by now, or this run was
+            started on other data.
         """
+        if self.data_digest not in (None, data_digest):
+            data = self.config.data or "embedded MNIST"
+            raise InputError(f"--data: {data} is not the data set that the run in {self.folder} was started on")
         if self.folder is None:
             self.folder = _new_folder()
         with _usable(self.folder):
@@ -70,7 +79,7 @@ class Run:
             (self.folder / SAMPLES_FOLDER).mkdir(exist_ok=True)
             remove_partial_files(self.folder)
             remove_partial_files(self.folder / SAMPLES_FOLDER)
-            settings = {"version": __version__, "device": device, **self.config.asdict()}
+            settings = {"version": __version__, "device": device, **self.config.asdict(), _DIGEST: data_digest}
             write_atomically(self.folder / CONFIG_FILE, (json.dumps(settings, indent=2) + "\n").encode())
             write_atomically(self.metrics_path, "".join(map(_line, self.metrics)).encode())
 
@@ -108,6 +117,9 @@ def create(folder: Path | None, config: TrainConfig) -> Run:
 def reopen(folder: Path, given: dict, may_change: set[str]) -> Run:
     """The run in ``folder`` at its last checkpoint, with the settings in ``given`` changed.
 
+    Those in ``may_change`` are otherwise as config.json has them: the checkpoint may be from before they were
+    changed the last time.
+
     Raises
     ------
     InputError : no usable checkpoint lies there, a setting is given that the run's results depend on, or fewer
@@ -122,13 +134,32 @@ def reopen(folder: Path, given: dict, may_change: set[str]) -> Run:
         stated = getattr(start.config, name)
         if given[name] != stated:
             raise InputError(f"--{name.replace('_', '-')} {given[name]}: the run in {folder} has {stated}")
-    if given.get("iterations", start.iteration) < start.iteration:
-        wanted, reached = given["iterations"], start.iteration
-        raise InputError(f"--iterations {wanted}: the run in {folder} is at iteration {reached} already")
-    config = dataclasses.replace(start.config, **given)
-    run = Run(folder, config, start, lock=lock)
+    found = _read_config(folder)
+    config = _replace(start.config, {name: found[name] for name in may_change & found.keys()}, folder)
+    config = dataclasses.replace(config, **given)
+    if config.iterations < start.iteration:
+        raise InputError(
+            f"--iterations {config.iterations}: the run in {folder} is at iteration {start.iteration} already"
+        )
+    run = Run(folder, config, start, lock=lock, data_digest=found.get(_DIGEST))
     run.metrics = read_metrics(run.metrics_path, start.iteration)
     return run
+
+
+def _read_config(folder: Path) -> dict:
+    """What config.json holds; nothing if it is lost or damaged, as a checkpoint has all that is needed."""
+    try:
+        return read_object(folder / CONFIG_FILE) or {}
+    except InputError:
+        return {}
+
+
+def _replace(config: TrainConfig, changes: dict, folder: Path) -> TrainConfig:
+    """InputError, which names config.json, if that makes no sense."""
+    try:
+        return dataclasses.replace(config, **changes)
+    except InputError as error:
+        raise InputError(f"{folder / CONFIG_FILE}: {error}") from None
 
 
 def _new_folder() -> Path:

@@ -24,6 +24,9 @@ from .stopping import SIGNALS, StopSignals
 _HISTORY = 1_000
 _GRID_COLUMNS = 5
 
+#: Seconds that pass at least between two lines of metrics, though the clock may stand still.
+_TICK = time.get_clock_info("perf_counter").resolution
+
 
 def train(run: Run, backend: Backend, quiet: bool) -> None:
     """Run a run to its end or to a signal.
@@ -34,7 +37,7 @@ def train(run: Run, backend: Backend, quiet: bool) -> None:
     TrainingError : a loss is no number any more, or a file cannot be written; the last good checkpoint stands.
     """
     dataset = load_training(run.config.data)
-    run.prepare(backend.name)
+    run.prepare(backend.name, dataset.digest())
     done = 0 if run.start is None else run.start.iteration
     with (
         Progress(done, run.config.iterations, run.config.batch_size, quiet) as progress,
@@ -123,11 +126,12 @@ class Trainer:
 
     def _log(self, losses: np.ndarray) -> None:
         now = time.perf_counter()
+        elapsed = max(now - self.logged_at, _TICK)
         images = self.config.batch_size * (self.done - self.logged)
         line = {
             "iteration": self.done,
             **dict(zip(("d_loss", "d_accuracy", "g_loss"), losses.tolist(), strict=True)),
-            "images_per_second": images / (now - self.logged_at),
+            "images_per_second": images / elapsed,
             "seconds": self.seconds_before + now - self.started,
         }
         self.logged, self.logged_at = self.done, now

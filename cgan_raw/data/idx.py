@@ -6,6 +6,7 @@ Source: LeCun, Cortes & Burges, "The MNIST database of handwritten digits", sect
 from __future__ import annotations
 
 import gzip
+import hashlib
 import math
 import zlib
 from dataclasses import dataclass
@@ -33,6 +34,12 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def digest(self) -> str:
+        """The same for the same images and labels, wherever they lie."""
+        digest = hashlib.sha256(self.images)
+        digest.update(self.labels)
+        return digest.hexdigest()[:16]
 
 
 def load_training(folder: str | Path | None = None) -> Dataset:

@@ -55,7 +55,7 @@ def test_folder_has_these_files_and_no_others(finished):
 
 def test_config_has_every_setting(finished, data):
     settings = json.loads((finished[0] / "config.json").read_text())
-    assert settings.keys() == {"version", "device"} | TrainConfig().asdict().keys()
+    assert settings.keys() == {"version", "device", "data_digest"} | TrainConfig().asdict().keys()
     assert (settings["device"], settings["seed"], settings["batch_size"]) == ("cpu", 7, 4)
     assert settings["data"] == str(data)
 
