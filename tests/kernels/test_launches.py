@@ -1,8 +1,12 @@
-"""Every launch has as many blocks as its kernel has tiles, at the network's sizes and at awkward ones.
+"""Every launch has as many blocks as its kernel has tiles, at the network's sizes and at awkward ones, and only
+writes to what can be written.
 
 Blocks walk tiles in steps of the grid: with too few of them the right thing is computed slowly, with too many
 some idle, and no result shows it.  Here kernels count their tiles and do nothing else.
 """
+
+from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -45,20 +49,22 @@ class CountingNumba:
 
     backend, array_type = "numba_cuda", np.ndarray
 
-    def load(self, module, real):
+    def __init__(self):
         self.machine = Machine()
         self.machine.syncthreads = lambda: None
-        named = words(self.machine, real) | {"my_tiles": self._my_tiles}
-        self.kernels = bind(module, numba_common, named, lambda function, role: function)
-        return self
 
-    def launch(self, name, grid, block, arguments, shared, cooperative):
+    def load(self, module, real):
+        named = words(self.machine, real) | {"my_tiles": self.my_tiles}
+        kernels = bind(module, numba_common, named, lambda function, role: function)
+        return SimpleNamespace(launch=partial(self.launch, kernels))
+
+    def launch(self, kernels, name, grid, block, arguments, shared, cooperative):
         self.machine.start(grid, block, 0)
         self.machine.threadIdx, self.tiles = Three(0, 0, 0), 0
         with np.errstate(all="ignore"):
-            self.kernels[name](*arguments)
+            kernels[name](*arguments)
 
-    def _my_tiles(self, count):
+    def my_tiles(self, count):
         self.tiles = count
         return ()
 
@@ -75,11 +81,15 @@ def shapes(op, kernel):
     return network + awkward_sizes(Case(op, kernel))
 
 
+def zeros(op, sizes):
+    dtypes = {a.name: "float32" if a.dtype == "real" else a.dtype for a in op.arguments}
+    return {a.name: np.zeros(a.shape(sizes), dtypes[a.name]) if a.dims else 1 for a in op.arguments}
+
+
 def assert_one_block_a_tile(op, kernel, modules, counted):
     launched = LaunchedOp(op, modules, kernel.version)
     for sizes in shapes(op, kernel):
-        dtypes = {a.name: "float32" if a.dtype == "real" else a.dtype for a in op.arguments}
-        launched(*(np.zeros(a.shape(sizes), dtypes[a.name]) if a.dims else 1 for a in op.arguments))
+        launched(*zeros(op, sizes).values())
         assert kernel.launch(**sizes).grid == (counted(op) or 1), sizes  # a sum to one number walks no tiles
 
 
@@ -91,3 +101,27 @@ def test_blocks_are_tiles(cuda, op, kernel):
 @each_version("numba_cuda")
 def test_blocks_are_tiles_in_python(numba_cuda, op, kernel):
     assert_one_block_a_tile(op, kernel, *numba_cuda)
+
+
+def assert_only_inputs_may_be_read_only(op, kernel, modules):
+    launched, arguments = LaunchedOp(op, modules, kernel.version), zeros(op, dict.fromkeys(op.dims, 3))
+    for argument in op.arguments:
+        if argument.dims:
+            array = arguments[argument.name]
+            array.flags.writeable = False
+            if argument.role == "in":
+                launched(*arguments.values())
+            else:
+                with pytest.raises(ValueError, match=f"argument {argument.name} is written by the kernel"):
+                    launched(*arguments.values())
+                array.flags.writeable = True
+
+
+@each_version("cuda")
+def test_read_only_arrays(cuda, op, kernel):
+    assert_only_inputs_may_be_read_only(op, kernel, cuda[0])
+
+
+@each_version("numba_cuda")
+def test_read_only_arrays_in_python(numba_cuda, op, kernel):
+    assert_only_inputs_may_be_read_only(op, kernel, numba_cuda[0])
