@@ -239,7 +239,7 @@ def test_ctrl_c_ends_it_without_a_traceback(command, monkeypatch):
 
 def test_make_passes_the_names_on():
     done = subprocess.run(
-        ["make", "-n", "gpu-check", "ARGS=device train"],
+        ["make", "-n", "--no-print-directory", "gpu-check", "PYTHON=python3", "ARGS=device train"],
         cwd=gpu_check.CHECKOUT,
         capture_output=True,
         text=True,
