@@ -71,4 +71,6 @@ def test_who_is_timed_beside_others(tmp_path, expected, monkeypatch):
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert [answer["iteration"] for answer in answers] == [2, 3, 5, 6]
     assert [(a["iteration"], *a["losses"]) for a in answers[1::2]] == expected["losses"]
-    assert {kind for kind, _ in report.read(tmp_path / "report")} == {"launch"}
+    kinds = {kind for kind, _ in report.read(tmp_path / "report")}
+    assert "launch" in kinds
+    assert kinds <= {"launch", "compiled"}
