@@ -155,12 +155,16 @@ def several_tiles(op: Op, kernel: Kernel) -> dict[str, int]:
 
 
 def on_grid(op: Op, kernel: Kernel, modules: Modules, grid: int) -> Callable:
-    """A kernel as a function of the op's arguments, on so many blocks instead of the contract's."""
+    """A kernel as a function of the op's arguments, on so many blocks instead of the contract's, but no more.
+
+    Those of a kernel that is made for one block would all write its result.
+    """
 
     def launch(*arguments):
         sizes = op.sizes(arguments)
-        block = kernel.launch(**sizes).block
-        modules(op.package).launch(op.function(kernel.version), grid, block, (*arguments, *sizes.values()))
+        most, block = kernel.launch(**sizes)
+        blocks = min(grid, most)
+        modules(op.package).launch(op.function(kernel.version), blocks, block, (*arguments, *sizes.values()))
 
     return launch
 
