@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +17,13 @@ from .config import TrainConfig
 from .errors import InputError
 from .files import write_atomically
 from .models import checkpoint_shapes
+from .reading import read_bytes
 
 FILE_NAME = "checkpoint.safetensors"
 FORMAT = "cgan_raw/1"
+
+_MOST_BYTES = 2**28  # many times what the networks need
+_MOST_ITERATIONS = 2**62  # counters of updates, two an iteration, have 64 bits
 
 
 @dataclass(frozen=True)
@@ -64,12 +70,14 @@ def load(path: Path) -> Checkpoint:
     ------
     InputError : the file is missing, damaged or not one of ours; one line that names it, and the tensor.
     """
+    content = read_bytes(path, _MOST_BYTES)
+    if content is None:
+        raise InputError(f"{path}: cannot be read: {os.strerror(errno.ENOENT)}")
     try:
-        content = path.read_bytes()
         metadata = dict(_header(content).get("__metadata__", {}))
         tensors = safetensors.numpy.load(content)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except MemoryError:
+        raise
     except Exception as error:  # the library raises errors of many kinds on damaged headers
         raise InputError(f"{path}: not a whole safetensors file: {_first_line(error)}") from None
     _check_metadata(path, metadata)
@@ -94,7 +102,7 @@ def _parse_metadata(path: Path, metadata: dict[str, str]) -> tuple[int, TrainCon
         iteration, config = int(metadata["iteration"]), TrainConfig(**json.loads(metadata["config"]))
     except (TypeError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: its metadata cannot be used: {_first_line(error)}") from None
-    if iteration < 0 or metadata["seed"] != str(config.seed):
+    if not 0 <= iteration < _MOST_ITERATIONS or metadata["seed"] != str(config.seed):
         raise InputError(f"{path}: its metadata cannot be those of a run")
     return iteration, config
 

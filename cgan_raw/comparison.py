@@ -15,7 +15,7 @@ from .config import CGAN
 from .errors import InputError
 from .evaluation.report import FILE_NAME as EVALUATION
 from .files import write_atomically
-from .images import draw_losses, figure_png
+from .images import draw_losses, figure_png, read_png
 from .progress import duration
 from .reading import read_object
 from .runs import CONFIG_FILE, METRICS_FILE, read_metrics, sample_paths
@@ -196,8 +196,4 @@ def _last_grid(folder: Path, iteration: int) -> tuple[int, Image.Image] | None:
     if not grids:
         return None
     number, path = grids[-1]
-    try:
-        with Image.open(path) as picture:
-            return number, picture.convert("L")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # of what Pillow calls damaged
-        raise InputError(f"{path}: is no picture that can be read") from None
+    return number, read_png(path)

@@ -1,5 +1,10 @@
 """The ways in which a command ends early that are not defects of the program."""
 
+import errno
+
+#: What goes wrong where something is printed, which has no file name.
+_OF_OUTPUT = {errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EDQUOT, errno.EBADF}
+
 
 class InputError(ValueError):
     """What the user gave cannot be used.  The message is one line that names it; the command exits with 2."""
@@ -11,5 +16,7 @@ class TrainingError(RuntimeError):
 
 
 def explain(error: OSError) -> str:
-    """Which file, and what is wrong with it, in one line; what has no name is the terminal or a pipe."""
-    return f"{error.filename or 'standard output'}: {error.strerror}"
+    """Which file, if it has a name, and what is wrong with it, in one line."""
+    what = error.strerror or str(error) or type(error).__name__
+    where = error.filename or ("standard output" if error.errno in _OF_OUTPUT else None)
+    return what if where is None else f"{where}: {what}"

@@ -6,7 +6,8 @@ import argparse
 import sys
 
 from . import cli
-from .places import check_folder, check_places
+from .files import check_folder
+from .places import check_places
 
 
 def parser() -> argparse.ArgumentParser:

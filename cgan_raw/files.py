@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from .errors import InputError, explain
 from .stopping import SIGNALS
 
 _SUFFIX = ".partial"
@@ -55,6 +56,24 @@ def target(path: Path) -> Path:
     if os.path.lexists(place) and not place.is_file():
         raise OSError(errno.EINVAL, "Not a regular file", str(path))
     return place
+
+
+def check_file(given: Path) -> Path:
+    """The file that is written for a path, at the end of links; InputError if it cannot be written."""
+    try:
+        place = target(given)
+        check_folder(place.parent, given)
+    except OSError as error:
+        raise InputError(explain(error)) from None
+    return place
+
+
+def check_folder(folder: Path, given: Path) -> None:
+    """InputError, which names what was given, unless files can be put into a folder."""
+    if not folder.is_dir():
+        raise InputError(f"{given}: no such folder")
+    if not os.access(folder, os.W_OK):
+        raise InputError(f"{given}: the folder cannot be written")
 
 
 def append(path: Path, content: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import zipfile
 from collections.abc import Sequence
@@ -12,8 +13,10 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from .config import SIDE
+from .errors import InputError
 from .files import write_atomically
 from .progress import bar
+from .reading import read_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,6 +26,7 @@ _GAP = 6
 _CAPTION = 18
 _MANY_IMAGES = 1_000
 _PNG_LEVEL = 1  # 9 takes fifteen times as long and saves a fifth of the file
+_MOST_PNG_BYTES = 2**24
 _FILM_GREYS = 16
 _FILM_FRAMES = 80
 _FILM_MILLISECONDS, _FILM_LAST_MILLISECONDS = 120, 2500
@@ -60,6 +64,15 @@ def save_png(path: Path, image: Image.Image) -> None:
     write_atomically(path, content.getvalue())
 
 
+def read_png(path: Path) -> Image.Image:
+    """A picture in greys; InputError if a file is none."""
+    try:
+        with Image.open(io.BytesIO(read_bytes(path, _MOST_PNG_BYTES) or b""), formats=("PNG",)) as picture:
+            return picture.convert("L")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # of what Pillow calls damaged
+        raise InputError(f"{path}: is no picture that can be read") from None
+
+
 def save_arrays(path: Path, images: np.ndarray, labels: Sequence[int] | None) -> None:
     """An .npz of ``images`` (n, 28, 28) and ``labels`` (n,), if there are any, both uint8.  Raises OSError."""
     content = io.BytesIO()
@@ -81,12 +94,17 @@ def _write_array(file: IO[bytes], array: np.ndarray) -> None:
 
 def save_film(path: Path, frames: Sequence[tuple[str, Path]]) -> None:
     """A GIF of (caption, PNG file), small: few greys, at most 80 frames, evenly chosen, the last among
-    them.
+    them.  A file that is no picture any more is left out.
 
     Raises OSError if it cannot be written.
     """
     chosen = np.unique(np.linspace(0, len(frames) - 1, min(len(frames), _FILM_FRAMES)).round().astype(int))
-    pictures = [_film_frame(*frames[i]) for i in chosen]
+    pictures = []
+    for i in chosen:
+        with contextlib.suppress(InputError):
+            pictures.append(_film_frame(*frames[i]))
+    if not pictures:
+        return
     _save_gif(path, pictures, [_FILM_MILLISECONDS] * (len(pictures) - 1) + [_FILM_LAST_MILLISECONDS])
 
 
@@ -106,9 +124,9 @@ def _save_gif(path: Path, pictures: Sequence[Image.Image], milliseconds: Sequenc
 
 
 def _film_frame(caption: str, path: Path) -> Image.Image:
-    with Image.open(path) as picture:
-        width, height = picture.width * 2 // 3, picture.height * 2 // 3
-        small = picture.convert("L").resize((width, height), Image.Resampling.BOX)
+    picture = read_png(path)
+    width, height = picture.width * 2 // 3, picture.height * 2 // 3
+    small = picture.resize((width, height), Image.Resampling.BOX)
     frame = Image.new("L", (width, height + _CAPTION), 255)
     frame.paste(small, (0, _CAPTION))
     font = ImageFont.load_default(size=12)

@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from .errors import InputError, explain
-from .files import target
+from .errors import InputError
+from .files import check_file
 
 
 def check_places(*written: Path, read: Iterable[Path] = ()) -> None:
@@ -25,21 +25,3 @@ def check_places(*written: Path, read: Iterable[Path] = ()) -> None:
             raise InputError(f"{each}: is a file of the run in {run}, which is not replaced")
         if checkpoint.is_checkpoint(place):
             raise InputError(f"{each}: is a checkpoint, which is not replaced")
-
-
-def check_file(given: Path) -> Path:
-    """The file that is written for a path, at the end of links; InputError if it cannot be written."""
-    try:
-        place = target(given)
-        check_folder(place.parent, given)
-    except OSError as error:
-        raise InputError(explain(error)) from None
-    return place
-
-
-def check_folder(folder: Path, given: Path) -> None:
-    """InputError, which names what was given, unless files can be put into a folder."""
-    if not folder.is_dir():
-        raise InputError(f"{given}: no such folder")
-    if not os.access(folder, os.W_OK):
-        raise InputError(f"{given}: the folder cannot be written")

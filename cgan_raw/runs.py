@@ -14,21 +14,24 @@ from pathlib import Path
 from . import __version__, checkpoint
 from .config import TrainConfig
 from .errors import InputError
-from .files import append, remove_partial_files, write_atomically
+from .files import append, check_file, check_folder, remove_partial_files, write_atomically
 from .lock import Lock
-from .reading import read_object
+from .reading import read_bytes, read_object
 
 CONFIG_FILE = "config.json"
 METRICS_FILE = "metrics.jsonl"
 SAMPLES_FOLDER = "samples"
 FILM_FILE = "samples.gif"
 PLOT_FILE = "losses.png"
+_FILES = (checkpoint.FILE_NAME, CONFIG_FILE, METRICS_FILE, FILM_FILE, PLOT_FILE)
 
 #: What config.json calls the digest of the data set.
 _DIGEST = "data_digest"
 
 #: What a line of metrics has, all of them finite numbers.
 METRICS = {"iteration", "d_loss", "d_accuracy", "g_loss", "images_per_second", "seconds"}
+
+_MOST_METRICS = 2**30  # bytes: some five million lines
 
 
 @dataclass
@@ -76,7 +79,10 @@ class Run:
             if self.lock is None:
                 self.lock = Lock(self.folder)
                 self.check_is_new()
+            for name in _FILES:
+                check_file(self.folder / name)
             (self.folder / SAMPLES_FOLDER).mkdir(exist_ok=True)
+            check_folder(self.folder / SAMPLES_FOLDER, self.folder / SAMPLES_FOLDER)
             remove_partial_files(self.folder)
             remove_partial_files(self.folder / SAMPLES_FOLDER)
             settings = {"version": __version__, "device": device, **self.config.asdict(), _DIGEST: data_digest}
@@ -195,7 +201,7 @@ def run_of(file: Path) -> Path | None:
     """The run folder in which a file is one of those that training writes; None if it is no such file."""
     if file.parent.name == SAMPLES_FOLDER and file.suffix == ".png" and file.stem.isdecimal():
         folder = file.parent.parent
-    elif file.name in (checkpoint.FILE_NAME, CONFIG_FILE, METRICS_FILE, FILM_FILE, PLOT_FILE):
+    elif file.name in _FILES:
         folder = file.parent
     else:
         return None
@@ -217,20 +223,14 @@ def read_metrics(path: Path, iteration: float = math.inf) -> list[dict]:
     ------
     InputError : the file cannot be read.
     """
-    try:
-        content = path.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        content = ""
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     metrics = []
-    for text in content.splitlines():
+    for text in (read_bytes(path, _MOST_METRICS) or b"").splitlines():
         try:
             line = json.loads(text)
             finite = all(map(math.isfinite, line.values()))
             if line.keys() == METRICS and finite and line["iteration"] <= iteration:
                 metrics.append(line)
-        except (ValueError, TypeError, AttributeError, OverflowError):
+        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
             continue
     return metrics
 

@@ -9,8 +9,11 @@ import gzip
 import hashlib
 import math
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -19,6 +22,7 @@ from ..errors import InputError
 
 EMBEDDED = Path(__file__).parent / "mnist"
 _UNSIGNED_BYTE = 0x08
+_PART = 2**20  # bytes read at a time
 
 
 @dataclass(frozen=True)
@@ -60,23 +64,45 @@ def load_test(folder: str | Path | None = None) -> Dataset:
 def read_idx(path: Path, dimensions: int) -> np.ndarray:
     """The uint8 array in an IDX file, plain or gzipped.
 
+    No more is read than the header promises, and one byte to see that this is all.
+
     Raises
     ------
     InputError : unreadable, wrong magic number, or not as long as its header says.
     """
-    content = _read(path)
-    header = 4 + 4 * dimensions
+    with _opened(path) as file:
+        shape = _read_shape(path, file, dimensions)
+        promised, content = math.prod(shape), bytearray()
+        while part := file.read(min(_PART, promised + 1 - len(content))):
+            content += part
+    if len(content) != promised:
+        header = _header_bytes(dimensions)
+        has = f"{header + len(content)}" if len(content) < promised else "more"
+        what = "truncated" if len(content) < promised else "too long"
+        raise InputError(f"{path}: {what}: its header promises {header + promised} bytes, it has {has}")
+    array = np.frombuffer(content, np.uint8).reshape(shape)
+    array.flags.writeable = False
+    return array
+
+
+def read_shape(path: Path, dimensions: int) -> tuple[int, ...]:
+    """What the header of an IDX file promises; InputError if it has none."""
+    with _opened(path) as file:
+        return _read_shape(path, file, dimensions)
+
+
+def _read_shape(path: Path, file: IO[bytes], dimensions: int) -> tuple[int, ...]:
+    header = file.read(_header_bytes(dimensions))
     magic = bytes((0, 0, _UNSIGNED_BYTE, dimensions))
-    if content[:4] != magic:
-        raise InputError(f"{path}: magic number is {content[:4].hex() or 'missing'}, expected {magic.hex()}")
-    if len(content) < header:
-        raise InputError(f"{path}: truncated inside its header ({len(content)} bytes)")
-    shape = tuple(int(n) for n in np.frombuffer(content, ">u4", dimensions, offset=4))
-    expected = header + math.prod(shape)
-    if len(content) != expected:
-        what = "truncated" if len(content) < expected else "too long"
-        raise InputError(f"{path}: {what}: its header promises {expected} bytes, it has {len(content)}")
-    return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
+    if header[:4] != magic:
+        raise InputError(f"{path}: magic number is {header[:4].hex() or 'missing'}, expected {magic.hex()}")
+    if len(header) < _header_bytes(dimensions):
+        raise InputError(f"{path}: truncated inside its header ({len(header)} bytes)")
+    return tuple(int(n) for n in np.frombuffer(header, ">u4", dimensions, offset=4))
+
+
+def _header_bytes(dimensions: int) -> int:
+    return 4 + 4 * dimensions
 
 
 def _load(folder: str | Path | None, prefix: str) -> Dataset:
@@ -85,17 +111,14 @@ def _load(folder: str | Path | None, prefix: str) -> Dataset:
         raise InputError(f"{folder}: no such folder of IDX files")
     images_path = _find(folder, f"{prefix}-images-idx3-ubyte")
     labels_path = _find(folder, f"{prefix}-labels-idx1-ubyte")
-    images, labels = read_idx(images_path, 3), read_idx(labels_path, 1)
-    if images.shape[1:] != (SIDE, SIDE):
-        raise InputError(
-            f"{images_path}: images are {images.shape[1]} x {images.shape[2]}, expected {SIDE} x {SIDE}"
-        )
-    if len(images) == 0:
+    (count, height, width), (labelled,) = read_shape(images_path, 3), read_shape(labels_path, 1)
+    if (height, width) != (SIDE, SIDE):
+        raise InputError(f"{images_path}: images are {height} x {width}, expected {SIDE} x {SIDE}")
+    if count == 0:
         raise InputError(f"{images_path}: holds no images")
-    if len(images) != len(labels):
-        raise InputError(
-            f"{labels_path}: {len(labels)} labels for the {len(images)} images of {images_path.name}"
-        )
+    if count != labelled:
+        raise InputError(f"{labels_path}: {labelled} labels for the {count} images of {images_path}")
+    images, labels = read_idx(images_path, 3), read_idx(labels_path, 1)
     if labels.max() >= CLASSES:
         raise InputError(f"{labels_path}: label {labels.max()} is not in 0..{CLASSES - 1}")
     return Dataset(images.reshape(-1, PIXELS), labels)
@@ -108,9 +131,11 @@ def _find(folder: Path, name: str) -> Path:
     raise InputError(f"{folder / name}: no such file, nor with .gz")
 
 
-def _read(path: Path) -> bytes:
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
+    """The file, unpacked if it is gzipped; what goes wrong inside is an InputError."""
     try:
-        content = path.read_bytes()
-        return gzip.decompress(content) if path.suffix == ".gz" else content
-    except (OSError, EOFError, zlib.error) as error:  # gzip.BadGzipFile is an OSError
-        raise InputError(f"{path}: cannot be read: {error}") from None
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
+            yield file
+    except (OSError, EOFError, zlib.error) as error:  # gzip.BadGzipFile is an OSError without a number
+        raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None

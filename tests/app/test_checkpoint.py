@@ -310,6 +310,16 @@ BAD_METADATA = {
     "config out of range": {"config": '{"batch_size": 0}'},
     "config of another model": {"config": '{"model": "vae"}'},
     "config of a plain GAN": {"config": '{"model": "gan"}'},
+    "config with half an image": {"config": '{"batch_size": 4.5}'},
+    "config with a truth for a number": {"config": '{"batch_size": true}'},
+    "config with a list for a text": {"config": '{"model": ["cgan"]}'},
+    "config with nothing for a number": {"config": '{"iterations": null}'},
+    "config with a number for a folder": {"config": '{"data": 5}'},
+    "config with a rate beyond all floats": {"config": '{"learning_rate": 1' + "0" * 400 + "}"},
+    "config with a seed of half": {"config": '{"seed": 0.5}', "seed": "0.5"},
+    "config with a seed that is a truth": {"config": '{"seed": true}', "seed": "True"},
+    "iteration beyond all counters": {"iteration": str(2**63)},
+    "iteration that fills pages": {"iteration": "1" * 10_000},
     "config with text for a number": {"config": '{"batch_size": "4"}'},
     "no digest": {"sha256": None},
     "another digest": {"sha256": "0" * 64},
@@ -335,6 +345,16 @@ def test_tampering_with_metadata_is_noticed(key, value, saved, path):
     content = json.dumps(header).encode()
     path.write_bytes(struct.pack("<Q", len(content)) + content + saved[8 + len(with_header) :])
     assert_refused(path, "damaged")
+
+
+def test_too_little_memory_is_no_damage(saved, path, monkeypatch):
+    def fail(_):
+        raise MemoryError("Unable to allocate 29 MiB")
+
+    path.write_bytes(saved)
+    monkeypatch.setattr(checkpoint.safetensors.numpy, "load", fail)
+    with pytest.raises(MemoryError):
+        load(path)
 
 
 # Saving -----------------------------------------------------------------------------------------------------

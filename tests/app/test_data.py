@@ -3,12 +3,14 @@
 import gzip
 import hashlib
 import struct
+import tracemalloc
 
 import numpy as np
 import pytest
 from commands import assert_refused, call, idx, outcome, random_data, start, write_data
 
 from cgan_raw import train
+from cgan_raw.data import idx as reader
 from cgan_raw.data import load_test, load_training
 from cgan_raw.data.idx import EMBEDDED, read_idx
 from cgan_raw.errors import InputError
@@ -187,6 +189,41 @@ def test_gzip_with_any_bit_flipped_reads_the_same_or_is_refused(tmp_path):
             assert len(message.splitlines()) == 1
             refused += 1
     assert refused > 7 * (len(packed) - 10)
+
+
+# How much is read ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_no_more_is_read_than_is_promised(suffix, tmp_path):
+    """A hundred million bytes behind a header of twenty labels; packed, they are a hundred thousand."""
+    path = tmp_path / f"{LABELS}{suffix}"
+    content = header(20) + bytes(10**8)
+    path.write_bytes(gzip.compress(content, 1) if suffix else content)
+    del content
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match="too long: its header promises 28 bytes, it has more"):
+            read_idx(path, 1)
+        assert tracemalloc.get_traced_memory()[1] < 10**7
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("images", "labels"), [(header(10**9, 28, 28), header(20)), (header(10, 9999, 9999), header(10))]
+)
+def test_headers_that_do_not_fit_are_refused_before_anything_is_read(images, labels, tmp_path, monkeypatch):
+    monkeypatch.setattr(reader, "read_idx", lambda *_: pytest.fail("it is read"))
+    with pytest.raises(InputError):
+        load_training(write_data(tmp_path / "data", images, labels))
+
+
+def test_arrays_are_read_only(tmp_path):
+    """They are shared with the backend without a copy."""
+    dataset = load_training(write_data(tmp_path / "data", GOOD_IMAGES, GOOD_LABELS))
+    assert not dataset.images.flags.writeable
+    assert not dataset.labels.flags.writeable
 
 
 def read_idx_of(path, content):
