@@ -48,7 +48,7 @@ def _compare(device: str, given: argparse.Namespace) -> int:
 
 def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m bench.compare_iterations", description=__doc__.splitlines()[0]
+        prog="python -m bench.compare_iterations", description=(__doc__ or "").partition("\n")[0]
     )
     usual = ", ".join(f"{device} {pace.iterations}" for device, pace in PACES.items())
     parser.add_argument("--device", choices=PACES, help="gpu where there is one, else cpu")

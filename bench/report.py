@@ -35,7 +35,9 @@ Files = dict[str, bytes]  # by name, in the folder of the plots
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.report", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.report", description=(__doc__ or "").partition("\n")[0]
+    )
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of JSON files")
     parser.add_argument("--readme", type=Path, default=CHECKOUT / "README.md", help="the file to renew")
     parser.add_argument("--plots", type=Path, default=CHECKOUT / "docs" / "bench", help="folder of the plots")

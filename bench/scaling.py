@@ -62,7 +62,9 @@ def _scale(device: str, rounds: int, out: Path | None) -> int:
 
 
 def _parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench.scaling", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.scaling", description=(__doc__ or "").partition("\n")[0]
+    )
     parser.add_argument("--device", choices=PACES, help="gpu where there is one, else cpu")
     parser.add_argument("--rounds", type=positive, default=3, help="turns at each point (3)")
     parser.add_argument("--out", type=Path, help="JSON (bench/results/scaling-DEVICE.json)")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
 from collections.abc import Callable
 from types import SimpleNamespace
 
@@ -15,7 +14,7 @@ import numpy as np
 
 from . import gpu
 from .backend import Backend
-from .errors import InputError
+from .errors import InputError, explain
 from .kernels import registry
 
 
@@ -86,19 +85,33 @@ def make_backend(device: str, tf32: bool = False, graph: bool = True, kernels: s
     if device == "reference":
         description, real = "NumPy float64, the definition", np.dtype(np.float64)
         return Backend("reference", description, real, registry.table("reference"))
+    if device == "cpu" or kernels == "numba":
+        _check_numba()
     if device == "cpu":
         return CpuBackend("cpu", _describe_cpu(), np.dtype(np.float32), registry.table("cpu"))
     return _simt_backend(tf32) if device == "simt" else gpu.make_backend(tf32, graph, kernels)
 
 
+def _check_numba() -> None:
+    """InputError if the environment asks Numba for what does not go here."""
+    threads = os.environ.get("NUMBA_NUM_THREADS", "1")
+    if not threads.strip().isdecimal() or int(threads) < 1:
+        raise InputError(f"NUMBA_NUM_THREADS must be a whole number, at least 1, not {threads!r}")
+    jit = os.environ.get("NUMBA_DISABLE_JIT", "0").strip()
+    if jit not in ("", "0"):
+        raise InputError(f"NUMBA_DISABLE_JIT is {jit}, but these kernels must be compiled")
+
+
 def _simt_backend(tf32: bool) -> Backend:
     from .kernels import dispatch, simt
-    from .kernels.simt.compiler import COMPILER
 
-    if shutil.which(COMPILER) is None:
-        raise InputError(f"--device simt: {COMPILER} is not installed; --device cpu works")
+    try:
+        executor = simt.Executor()
+        executor.load('extern "C" __global__ void probe() {}', ["probe"], "float")
+    except (ValueError, OSError, simt.BuildError) as error:
+        raise InputError(f"--device simt: {explain(error)}; --device cpu works") from None
     description = f"the CUDA C++ kernels, thread by thread on {_describe_cpu()}"
-    return Backend("simt", description, np.dtype(np.float32), dispatch.table(simt.Executor(), tf32=tf32))
+    return Backend("simt", description, np.dtype(np.float32), dispatch.table(executor, tf32=tf32))
 
 
 def _describe_cpu() -> str:

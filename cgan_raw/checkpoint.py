@@ -48,10 +48,25 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         "seed": str(checkpoint.config.seed),
         "config": json.dumps(checkpoint.config.asdict()),
     }
-    content = safetensors.numpy.save(checkpoint.tensors)
-    metadata["sha256"] = _sha256(_payload(content))
+    payload = [np.ascontiguousarray(tensor) for _, tensor in sorted(checkpoint.tensors.items())]
+    metadata["sha256"] = _sha256(*payload)
     metadata["sha256_metadata"] = _sha256_of_metadata(metadata)
-    write_atomically(path, _with_metadata(content, metadata))
+    write_atomically(path, b"".join([_header(checkpoint.tensors, metadata), *payload]))
+
+
+def _header(tensors: dict[str, np.ndarray], metadata: dict[str, str]) -> bytes:
+    """What stands before the tensors, which follow by name.
+
+    The library would order metadata at random, and end the process where memory is short.
+    """
+    entries, start = {"__metadata__": metadata}, 0
+    for name, tensor in sorted(tensors.items()):
+        end = start + tensor.nbytes
+        entries[name] = {"dtype": "F32", "shape": tensor.shape, "data_offsets": (start, end)}
+        start = end
+    header = json.dumps(entries).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header
 
 
 def is_checkpoint(path: Path) -> bool:
@@ -74,7 +89,8 @@ def load(path: Path) -> Checkpoint:
     if content is None:
         raise InputError(f"{path}: cannot be read: {os.strerror(errno.ENOENT)}")
     try:
-        metadata = dict(_header(content).get("__metadata__", {}))
+        # The library gives the metadata of files only.
+        metadata = dict(json.loads(content[8 : 8 + _header_length(content)]).get("__metadata__", {}))
         tensors = safetensors.numpy.load(content)
     except MemoryError:
         raise
@@ -122,18 +138,6 @@ def _check_tensors(path: Path, tensors: dict[str, np.ndarray], model: str) -> No
             raise InputError(f"{path}: {name} has values that are not finite")
 
 
-def _with_metadata(content: bytes, metadata: dict[str, str]) -> bytes:
-    """A safetensors file with metadata in their order; the library would write them in a random one."""
-    header = json.dumps({"__metadata__": metadata} | _header(content)).encode()
-    header += b" " * (-len(header) % 8)
-    return len(header).to_bytes(8, "little") + header + _payload(content)
-
-
-def _header(content: bytes) -> dict:
-    """The JSON object at the start; the library gives its metadata for files only."""
-    return json.loads(content[8 : 8 + _header_length(content)])
-
-
 def _payload(content: bytes) -> memoryview:
     return memoryview(content)[8 + _header_length(content) :]
 
@@ -142,8 +146,11 @@ def _header_length(content: bytes) -> int:
     return int.from_bytes(content[:8], "little")
 
 
-def _sha256(content: bytes | memoryview) -> str:
-    return hashlib.sha256(content).hexdigest()
+def _sha256(*parts: bytes | memoryview | np.ndarray) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()
 
 
 def _sha256_of_metadata(metadata: dict[str, str]) -> str:

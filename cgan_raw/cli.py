@@ -89,7 +89,7 @@ def _exit_code(main: Callable[[], int]) -> int:
     except TrainingError as error:
         return _fail(error, 1)
     except MemoryError as error:
-        return _fail(f"not enough memory: {error}", 1)
+        return _fail(f"not enough memory: {error}".removesuffix(": "), 1)
     except OSError as error:
         return _unwritten(error)
     except SystemExit as end:  # argparse, and signals

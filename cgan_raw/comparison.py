@@ -5,9 +5,8 @@ from __future__ import annotations
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from PIL import Image
 
 from .checkpoint import FILE_NAME as CHECKPOINT
@@ -15,10 +14,13 @@ from .config import CGAN
 from .errors import InputError
 from .evaluation.report import FILE_NAME as EVALUATION
 from .files import write_atomically
-from .images import draw_losses, figure_png, read_png
+from .images import draw_losses, figure_png, new_figure, read_png
 from .progress import duration
 from .reading import read_object
 from .runs import CONFIG_FILE, METRICS_FILE, read_metrics, sample_paths
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 NOT_KNOWN = "-"
 _WIDEST = 34  # letters
@@ -143,7 +145,7 @@ def save_picture(path: Path, left: Side, right: Side) -> None:
     """A PNG of the last grids of samples, the losses and the table.  Raises OSError."""
     shown = rows(left, right)
     height = 0.26 * (len(shown) + 1)
-    figure = Figure(figsize=(12, 6.5 + height), layout="constrained")
+    figure = new_figure(12, 6.5 + height)
     grids, losses, bottom = figure.add_gridspec(3, height_ratios=(3, 3.5, height))
     sides = tuple(zip((left, right), titles(left, right), strict=True))
     for part, (side, title) in zip(grids.subgridspec(1, 2), sides, strict=True):

@@ -4,6 +4,7 @@ import errno
 
 #: What goes wrong where something is printed, which has no file name.
 _OF_OUTPUT = {errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EDQUOT, errno.EBADF}
+_LINE = 200  # letters
 
 
 class InputError(ValueError):
@@ -15,8 +16,10 @@ class TrainingError(RuntimeError):
     1."""
 
 
-def explain(error: OSError) -> str:
-    """Which file, if it has a name, and what is wrong with it, in one line."""
-    what = error.strerror or str(error) or type(error).__name__
-    where = error.filename or ("standard output" if error.errno in _OF_OUTPUT else None)
+def explain(error: BaseException) -> str:
+    """Which file, if the error names one, and what is wrong, in one line."""
+    what = getattr(error, "strerror", None) or " ".join(str(error).split())[:_LINE] or type(error).__name__
+    where = getattr(error, "filename", None)
+    if where is None and getattr(error, "errno", None) in _OF_OUTPUT:
+        where = "standard output"
     return what if where is None else f"{where}: {what}"

@@ -15,7 +15,7 @@ from functools import cache
 import numpy as np
 
 from .backend import Backend
-from .errors import InputError
+from .errors import InputError, explain
 
 #: What runs the kernels of each language: import name, package.
 _PACKAGES = {"cuda": ("cupy", "CuPy"), "numba": ("numba_cuda", "numba-cuda")}
@@ -39,11 +39,9 @@ def fault(kernels: str = "cuda") -> str | None:
     try:
         _PROBES[kernels]()
     except ImportError as error:
-        return f"{package} does not load ({_one_line(error)}): is it the wheel for this driver's CUDA?"
+        return f"{package} does not load ({explain(error)}): is it the wheel for this driver's CUDA?"
     except Exception as error:  # errors of the driver: their classes are only there if the package loads
-        return (
-            f"no GPU that {package} can use: {_one_line(error)} (is the NVIDIA driver there, and new enough?)"
-        )
+        return f"no GPU that {package} can use: {explain(error)} (is the NVIDIA driver there, and new enough?)"
     return None
 
 
@@ -202,8 +200,4 @@ def _memory_errors() -> Iterator[None]:
     except Exception as error:
         if "OutOfMemory" not in type(error).__name__ and "OUT_OF_MEMORY" not in str(error):
             raise
-        raise InputError(f"--device gpu: {_one_line(error)}; a smaller --batch-size needs less") from None
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+        raise InputError(f"--device gpu: {explain(error)}; a smaller --batch-size needs less") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -145,15 +146,24 @@ def save_loss_plot(path: Path, metrics: Sequence[dict]) -> None:
 
     Raises OSError if it cannot be written.
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 5.5), layout="constrained")
+    figure = new_figure(8, 5.5)
     losses, accuracy = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
     draw_losses(losses, metrics)
     _draw_curve(accuracy, metrics, [100 * line["d_accuracy"] for line in metrics], None)
     accuracy.set(ylabel="D's accuracy (%)", xlabel="iteration", ylim=(0, 102))
     accuracy.grid(alpha=0.3)
     write_atomically(path, figure_png(figure))
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty matplotlib figure, in inches.  It needs no window, so none that the environment asks for."""
+    asked_for = os.environ.pop("MPLBACKEND", None)  # one that matplotlib does not know fails its import
+    try:
+        from matplotlib.figure import Figure
+    finally:
+        if asked_for is not None:
+            os.environ["MPLBACKEND"] = asked_for
+    return Figure(figsize=(width, height), layout="constrained")
 
 
 def figure_png(figure: Figure) -> bytes:

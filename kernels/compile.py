@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import os
 import pickle
 import sys
 from collections.abc import Callable
@@ -78,9 +79,11 @@ class _Cache(NullCache):
 
 @functools.cache
 def _folder() -> Path:
-    """Where the code from these sources by these versions is kept."""
+    """Where the code from these sources by these versions is kept, made as Numba's variables say."""
     versions = (sys.version, numba.__version__, llvmlite.__version__, np.__version__)
-    place = cache.folder("numba") / sources_digest(_HERE, versions)
+    variables = sorted(each for each in os.environ.items() if each[0].startswith("NUMBA_"))
+    variables = [each for each in variables if each[0] != "NUMBA_NUM_THREADS"]
+    place = cache.folder("numba") / sources_digest(_HERE, (*versions, *variables))
     if not place.is_dir():
         cache.prune(place.parent)
     else:
@@ -88,7 +91,7 @@ def _folder() -> Path:
     return place
 
 
-def sources_digest(folder: Path, versions: tuple[str, ...]) -> str:
+def sources_digest(folder: Path, versions: tuple) -> str:
     """A digest of every Python file below a folder, and of versions: what compiled code is made from."""
     digest = hashlib.sha256(repr(versions).encode())
     for path in sorted(folder.rglob("*.py")):

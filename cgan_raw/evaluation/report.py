@@ -10,7 +10,7 @@ import numpy as np
 
 from ..config import CGAN, CLASSES, GAN
 from ..files import write_atomically
-from ..images import figure_png
+from ..images import figure_png, new_figure
 from .figures import Coverage, Figures
 from .measure import Evaluation
 from .metrics import accuracy, accuracy_per_digit
@@ -118,9 +118,7 @@ def _likelihood(f: Figures | Coverage) -> str:
 
 def _confusion_picture(evaluation: Evaluation) -> bytes:
     """A PNG of two tables: of a hundred images of the digit asked for (row), how many are taken for which."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(12, 6.2), layout="constrained")
+    figure = new_figure(12, 6.2)
     sides = (("generated", evaluation.generated), ("real", evaluation.real))
     for axes, (kind, figures) in zip(figure.subplots(1, 2), sides, strict=True):
         percent = 100 * figures.confusion / figures.confusion.sum(axis=1, keepdims=True)
@@ -136,9 +134,7 @@ def _confusion_picture(evaluation: Evaluation) -> bytes:
 
 def _digits_picture(evaluation: Evaluation) -> bytes:
     """A PNG of how often each digit comes, generated beside real."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 4.2), layout="constrained")
+    figure = new_figure(8, 4.2)
     axes = figure.subplots()
     sides = ((-0.2, "generated", evaluation.generated), (0.2, "real", evaluation.real))
     for shift, kind, figures in sides:

@@ -56,7 +56,9 @@ class Executor:
     def __post_init__(self):
         check_order(self.order)
         if self.sanitize not in SANITIZERS:
-            raise ValueError(f"sanitize is one of {sorted(SANITIZERS)}, not {self.sanitize!r}")
+            raise ValueError(
+                f"sanitize ({SANITIZE_VARIABLE}) is one of {sorted(SANITIZERS)}, not {self.sanitize!r}"
+            )
 
     def load(self, source: str, kernels: Sequence[str], real: str) -> Library:
         """Compile a source text (or find it compiled) and load it.

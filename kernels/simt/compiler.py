@@ -116,6 +116,8 @@ def _run(command: Sequence[str], text: str = "") -> str:
         done = subprocess.run(command, input=text, capture_output=True, text=True, env=environment)
     except FileNotFoundError:
         raise BuildError(f"{COMPILER} is not installed; the kernels run on the CPU only when it is") from None
+    except OSError as error:
+        raise BuildError(f"{COMPILER} cannot be run: {error.strerror}") from None
     if done.returncode:
         raise BuildError(f"{COMPILER} failed:\n{done.stderr}")
     return done.stdout

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import struct
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -358,6 +359,16 @@ def test_too_little_memory_is_no_damage(saved, path, monkeypatch):
 
 
 # Saving -----------------------------------------------------------------------------------------------------
+
+
+def test_saving_takes_little_more_memory_than_the_file(good, saved, path):
+    """A run that is short of memory should not end where it saves."""
+    tracemalloc.start()
+    try:
+        save(path, good)
+        assert tracemalloc.get_traced_memory()[1] < 1.1 * len(saved)
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace"])

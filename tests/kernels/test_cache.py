@@ -87,6 +87,15 @@ def test_digest_is_of_every_source_and_version(tmp_path):
     assert compile.sources_digest(KERNELS, versions) == digests[0], "it does not matter where they lie"
 
 
+def test_variables_that_change_the_code_are_seen(root, monkeypatch):
+    places = []
+    for name in ("NUMBA_NUM_THREADS", "SOMETHING_ELSE", "NUMBA_BOUNDSCHECK"):
+        places.append(compile._folder())
+        monkeypatch.setenv(name, "1")
+        compile._folder.cache_clear()
+    assert places[0] == places[1] == places[2] != compile._folder()
+
+
 def test_function_of_other_sources_is_not_kept(root):
     @compile.kernel
     def double(x):
