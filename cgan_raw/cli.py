@@ -10,16 +10,24 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from .errors import InputError, TrainingError, explain
 from .stopping import SIGNALS
+from .text import printable
 
 if TYPE_CHECKING:
     from .backend import Backend
 
 KERNELS = ("cuda", "numba")
 DEVICES = ("auto", "cpu", "gpu", "simt")
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse's, but that it repeats what it was given as text."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message))
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
@@ -109,5 +117,5 @@ def _unwritten(error: OSError) -> int:
 
 def _fail(error: object, code: int) -> int:
     with contextlib.suppress(OSError):  # a terminal that has been closed
-        print(f"error: {error}", file=sys.stderr)
+        print(printable(f"error: {error}"), file=sys.stderr)
     return code

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from . import cli
 from .places import check_places
+from .text import show
 
 
 def parser() -> argparse.ArgumentParser:
-    result = argparse.ArgumentParser(
+    result = cli.Parser(
         prog="python -m cgan_raw.compare", description="Put two runs side by side, as a table and as a picture."
     )
     result.add_argument("runs", type=cli.path, nargs=2, metavar="RUN", help="a run folder")
@@ -34,8 +35,7 @@ def _compare(given: argparse.Namespace) -> int:
 
     left, right = map(comparison.read, given.runs)
     comparison.save_picture(given.out, left, right)
-    print(comparison.table(left, right))
-    print(f"\nsaved {given.out}")
+    show(*comparison.table(left, right), "", f"saved {given.out}")
     return 0
 
 

@@ -18,6 +18,7 @@ from .images import draw_losses, figure_png, new_figure, read_png
 from .progress import duration
 from .reading import read_object
 from .runs import CONFIG_FILE, METRICS_FILE, read_metrics, sample_paths
+from .text import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -117,8 +118,8 @@ def rows(left: Side, right: Side) -> list[tuple[str, str, str]]:
     return settings + [row for row in came if row[1:] != (NOT_KNOWN, NOT_KNOWN)]
 
 
-def table(left: Side, right: Side) -> str:
-    """The rows in Markdown, and what is to be known of them."""
+def table(left: Side, right: Side) -> list[str]:
+    """Lines: the rows in Markdown, and what is to be known of them."""
     lines = [("", *titles(left, right)), ("---", "--:", "--:"), *rows(left, right)]
     text = ["| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines]
     notes = [
@@ -130,7 +131,7 @@ def table(left: Side, right: Side) -> str:
         notes = [
             "Fréchet distance and diversity: of a cgan by the digit asked for, of a gan by the digit seen."
         ]
-    return "\n".join(text + [""] * bool(notes) + notes)
+    return text + [""] * bool(notes) + notes
 
 
 def titles(left: Side, right: Side) -> tuple[str, str]:
@@ -161,7 +162,7 @@ def save_picture(path: Path, left: Side, right: Side) -> None:
 
 def _draw_samples(axes: Axes, side: Side, title: str) -> None:
     axes.axis("off")
-    about = f"{_shorten(title)}: {side.settings['model']}"
+    about = f"{_shorten(title)}: {_shorten(str(side.settings['model']))}"
     if side.samples is None:
         axes.text(0.5, 0.5, "no samples yet", ha="center", va="center")
     else:
@@ -185,7 +186,8 @@ def _draw_table(axes: Axes, cells: list[tuple[str, str, str]]) -> None:
 
 
 def _shorten(text: str) -> str:
-    """What has room in half the picture: of a long path the end."""
+    """What has room in half the picture, and can be drawn: of a long path the end."""
+    text = printable(text)
     return text if len(text) <= _WIDEST else "…" + text[1 - _WIDEST :]
 
 

@@ -8,10 +8,11 @@ import sys
 from . import cli
 from .files import check_folder
 from .places import check_places
+from .text import show
 
 
 def parser() -> argparse.ArgumentParser:
-    result = argparse.ArgumentParser(
+    result = cli.Parser(
         prog="python -m cgan_raw.evaluate", description="Say how good a checkpoint's digits are."
     )
     result.add_argument("checkpoint", type=cli.path, help="a checkpoint.safetensors")
@@ -46,10 +47,10 @@ def _evaluate(given: argparse.Namespace) -> int:
     backend = cli.make_backend(given)
     config = checkpoint.config
     trained = f"{config.model}, iteration {checkpoint.iteration:,}, seed {config.seed}"
-    print(f"checkpoint  {given.checkpoint}, {trained}")
-    print(f"device      {backend.name}: {backend.description}", flush=True)
+    show(f"checkpoint  {given.checkpoint}, {trained}")
+    show(f"device      {backend.name}: {backend.description}")
     if config.data is not None:
-        print(f"note        trained on {config.data}, compared with the embedded MNIST", flush=True)
+        show(f"note        trained on {config.data}, compared with the embedded MNIST")
     evaluation = measure(backend, checkpoint, given.seed)
     facts = {
         "version": __version__,
@@ -60,9 +61,8 @@ def _evaluate(given: argparse.Namespace) -> int:
         "seed": given.seed,
     }
     saved = report.save(folder, evaluation, facts)
-    print(f"classifier  {100 * evaluation.classifier['test_accuracy']:.2f} % of the test set\n")
-    print(report.text(evaluation))
-    print("\nsaved", *saved)
+    show(f"classifier  {100 * evaluation.classifier['test_accuracy']:.2f} % of the test set", "")
+    show(*report.text(evaluation).splitlines(), "", f"saved {' '.join(map(str, saved))}")
     return 0
 
 

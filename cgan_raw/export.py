@@ -8,10 +8,11 @@ from pathlib import Path
 
 from . import cli
 from .places import check_places
+from .text import show
 
 
 def parser() -> argparse.ArgumentParser:
-    result = argparse.ArgumentParser(
+    result = cli.Parser(
         prog="python -m cgan_raw.export",
         description="Write a checkpoint's generator as an ONNX model. Inputs: noise (B,100) float32 and, of a "
         "conditional GAN, label (B,) int64; output: image (B,28,28) float32 from -1 to 1.",
@@ -39,7 +40,7 @@ def _export(given: argparse.Namespace) -> int:
     model = onnx_model(load(given.checkpoint))
     write_atomically(given.onnx, model.SerializeToString(deterministic=True))
     inputs = " and ".join(value.name for value in model.graph.input)
-    print(f"{inputs} to image in {given.onnx}, opset {model.opset_import[0].version}")
+    show(f"{inputs} to image in {given.onnx}, opset {model.opset_import[0].version}")
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import warnings
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -169,7 +170,9 @@ def new_figure(width: float, height: float) -> Figure:
 def figure_png(figure: Figure) -> bytes:
     """A matplotlib figure as a PNG."""
     content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=110)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # of a letter that the font does not have
+        figure.savefig(content, format="png", dpi=110)
     return content.getvalue()
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from tqdm import tqdm
 
 from .stopping import SIGNALS
+from .text import printable, show
 
 
 def duration(seconds: float) -> str:
@@ -57,13 +58,13 @@ class Progress:
         if self.bar is not None:
             self.bar.close()
 
-    def say(self, text: str) -> None:
-        """A line of its own, unless quiet."""
+    def say(self, *lines: str) -> None:
+        """Lines of their own, unless quiet."""
         try:
             if self.bar is not None:
-                self.bar.write(text, file=sys.stdout)
+                self.bar.write("\n".join(map(printable, lines)), file=sys.stdout)
             elif not self.quiet:
-                print(text, flush=True)
+                show(*lines)
         except OSError:
             if SIGNALS.received is None:  # else the terminal may have been closed
                 raise

@@ -13,6 +13,7 @@ from . import cli
 from .config import GAN
 from .errors import InputError
 from .places import check_places
+from .text import show
 
 if TYPE_CHECKING:
     from .models import Parameters
@@ -26,9 +27,7 @@ _WIDEST = 100  # images in a row, where nobody asked for a grid
 
 
 def parser() -> argparse.ArgumentParser:
-    result = argparse.ArgumentParser(
-        prog="python -m cgan_raw.sample", description="Draw digits from a checkpoint."
-    )
+    result = cli.Parser(prog="python -m cgan_raw.sample", description="Draw digits from a checkpoint.")
     result.add_argument("checkpoint", type=cli.path, help="a checkpoint.safetensors")
     cli.add_device(result)
     _add_what_is_drawn(result)
@@ -100,7 +99,7 @@ def _sample(given: argparse.Namespace) -> int:
     if given.npz is not None:
         save_arrays(given.npz, images, None if given.morph else sheet.labels)
         saved.append(f"{len(images)} images in {given.npz}")
-    print("\n".join(saved))
+    show(*saved)
     return 0
 
 

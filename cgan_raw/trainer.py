@@ -162,10 +162,11 @@ class Trainer:
 
 def _say_what_starts(progress: Progress, run: Run, backend: Backend, dataset: Dataset) -> None:
     model = run.config.model
-    progress.say(f"{summary('generator', model)}\n\n{summary('discriminator', model)}\n")
+    for network in ("generator", "discriminator"):
+        progress.say(*summary(network, model).splitlines(), "")
     progress.say(f"model       {model}")
     progress.say(f"data        {len(dataset):,} images, {run.config.data or 'embedded MNIST'}")
     progress.say(f"device      {backend.name}: {backend.description}")
     progress.say(f"seed        {run.config.seed}")
     resumed = "" if run.start is None else f", from iteration {run.start.iteration:,}"
-    progress.say(f"run folder  {run.folder}{resumed}\n")
+    progress.say(f"run folder  {run.folder}{resumed}", "")

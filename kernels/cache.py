@@ -37,7 +37,7 @@ def _private(wanted: Path) -> Path:
     if fault is None:
         return place
     logging.getLogger(__name__).warning(
-        "%s: %s, so kernels that lie there are not used, and those compiled now are not kept", wanted, fault
+        "%r: %s, so kernels that lie there are not used, and new ones are not kept", str(wanted), fault
     )
     temporary = tempfile.mkdtemp(prefix="cgan_raw-")
     atexit.register(shutil.rmtree, temporary, ignore_errors=True)

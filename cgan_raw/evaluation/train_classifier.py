@@ -9,10 +9,11 @@ from pathlib import Path
 from .. import cli
 from ..errors import InputError
 from ..places import check_places
+from ..text import show
 
 
 def parser() -> argparse.ArgumentParser:
-    result = argparse.ArgumentParser(
+    result = cli.Parser(
         prog="python -m cgan_raw.evaluation.train_classifier",
         description="Train the classifier that evaluation uses, on the embedded MNIST.",
     )
@@ -58,7 +59,7 @@ def _train(given: argparse.Namespace) -> int:
     reached = accuracy(confusion(logits, test.labels))
     facts = {"test_accuracy": reached, "iterations": given.iterations, "seed": given.seed}
     save(given.out, training.weights(), facts)
-    print(f"{100 * reached:.2f} % of the test set; saved {given.out}")
+    show(f"{100 * reached:.2f} % of the test set; saved {given.out}")
     return 0
 
 
