@@ -121,10 +121,10 @@ def test_file_has_the_documented_tensors_and_metadata(saved, path):
 @pytest.mark.parametrize("letters", range(8))
 def test_tensors_are_aligned_in_the_file(letters):
     """As the format has it, for whoever maps the file: they begin at a multiple of eight."""
-    content = safetensors.numpy.save({"a": np.zeros(3, np.float32)})
-    written = checkpoint._with_metadata(content, {"key": "x" * letters})
-    assert int.from_bytes(written[:8], "little") % 8 == 0
-    np.testing.assert_array_equal(safetensors.numpy.load(written)["a"], np.zeros(3))
+    tensors = {"a": np.ones(3, np.float32)}
+    header = checkpoint._header(tensors, {"key": "x" * letters})
+    assert len(header) % 8 == 0
+    np.testing.assert_array_equal(safetensors.numpy.load(header + tensors["a"].tobytes())["a"], tensors["a"])
 
 
 def test_parameters_add_up(good):
