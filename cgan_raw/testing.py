@@ -24,6 +24,7 @@ from .kernels.registry import Argument, Op, ops
 
 _BAND = 128  # elements: a guard band is a multiple of it, so that what it guards stays aligned
 _POISON = 0xA5  # each byte of an integer that nobody has written
+_SIGNALLING_NAN = {np.dtype(np.float32): 0x7FA5A5A5, np.dtype(np.float64): 0x7FF5A5A5A5A5A5A5}
 
 #: atol and rtol of anything that is not a long sum.
 _TOLERANCES = {np.dtype(np.float32): (1e-6, 1e-4), np.dtype(np.float64): (1e-12, 1e-10)}
@@ -167,13 +168,16 @@ def _poisoned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
 class _Guarded:
     """A copy of an array in the middle of a buffer, between two guard bands of poison at least one row long.
 
-    A read outside meets a NaN and a write outside changes a band.
+    A read outside meets a NaN and a write outside changes a band, even one that updates what it reads there:
+    arithmetic turns a signalling NaN into a quiet one.
     """
 
     def __init__(self, array: np.ndarray):
         self.shape, self.size = array.shape, array.size
         self.band = _BAND * (1 + array.shape[-1] // _BAND)
         self.before = _poisoned((self.size + 2 * self.band,), array.dtype)
+        if array.dtype in _SIGNALLING_NAN:
+            self.before.view(f"u{array.itemsize}")[...] = _SIGNALLING_NAN[array.dtype]
         self.inside(self.before)[...] = array
 
     def inside(self, buffer: Any) -> Any:

@@ -9,7 +9,7 @@
 // Memory    p, m and v are read and written, g read: 28 bytes an element, the least possible.
 // Limit     11 operations for 28 bytes: bound by bandwidth.
 // Barriers  one, between the thread that computes the rate and all that use it.
-// Numerics  the rate and 1 - beta2 = 0.001 are formed in double: in float, 1 - 0.999f is off by 5e-5 of itself.
+// Numerics  the rate and 1 - beta2 = 0.001 are formed in double: in float, 1 - 0.999f is off by 1e-5 of itself.
 // Source    Kingma & Ba 2015, arXiv:1412.6980, Algorithm 1 and the end of section 2 ("epsilon hat").
 // Same op   reference.py (float64)   cpu.py   numba_cuda.py
 __device__ void adam_step_tile(int tile, real* p, real* m, real* v, const real* g, real rate, double beta1,

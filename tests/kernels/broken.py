@@ -114,6 +114,22 @@ def decays_weights(p, m, v, g, t, learning_rate, beta1, beta2, eps):
 
 
 @breaks("adam_step")
+def updates_past_the_end(p, m, v, g, t, learning_rate, beta1, beta2, eps):
+    """The guard against the end is one too lenient, in arrays that are updated."""
+    longer = (as_strided(array, (array.size + 1,)) for array in (p, m, v, g))
+    with np.errstate(invalid="ignore"):
+        reference("adam_step", *longer, t, learning_rate, beta1, beta2, eps)
+
+
+@breaks("adam_step")
+def one_minus_beta2_in_float(p, m, v, g, t, learning_rate, beta1, beta2, eps):
+    """1 - 0.999f is off by 1.3e-5 of itself."""
+    before = v.copy()
+    reference("adam_step", p, m, v, g, t, learning_rate, beta1, beta2, eps)
+    v[...] = beta2 * before + (1 - float(np.float32(beta2))) * g * g
+
+
+@breaks("adam_step")
 def skips_zero_gradients(p, m, v, g, t, learning_rate, beta1, beta2, eps):
     """What a sparse optimiser does."""
     new = p.copy(), m.copy(), v.copy()

@@ -154,6 +154,11 @@ def several_tiles(op: Op, kernel: Kernel) -> dict[str, int]:
     return next((sizes for sizes in choices if kernel.launch(**sizes).grid > max(GRIDS)), choices[-2])
 
 
+def grids(op: Op, kernel: Kernel) -> tuple[int, ...]:
+    """On which of ``GRIDS`` a kernel must compute the same: a sum to one number is one block's."""
+    return GRIDS if kernel.launch(**several_tiles(op, kernel)).grid > 1 else GRIDS[:1]
+
+
 def on_grid(op: Op, kernel: Kernel, modules: Modules, grid: int) -> Callable:
     """A kernel as a function of the op's arguments, on so many blocks instead of the contract's, but no more.
 

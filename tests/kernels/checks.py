@@ -103,6 +103,15 @@ def zero_gradient_decays_and_still_moves(run):
 
 
 @check_of("adam_step")
+def moments_of_the_first_step_are_exact(run):
+    """To a few roundings: 1 - 0.999 is not formed in float."""
+    g = np.float32([1.0, -1e-3, 3e-6, 0.0])
+    out = run(g=g, p=np.zeros(4), m=np.zeros(4), v=np.zeros(4), t=[1], **HYPER)
+    close(out["m"], 0.5 * g.astype(np.float64), atol=0, rtol=3e-7)
+    close(out["v"], 0.001 * g.astype(np.float64) ** 2, atol=0, rtol=3e-7)
+
+
+@check_of("adam_step")
 def constant_gradient_has_a_closed_form(run):
     """From rest, m = (1 - beta1^t) g and v = (1 - beta2^t) g^2, so the step is known."""
     g, state = np.array([1.0, -1e-3, 3e-6, 0.0]), {"p": np.zeros(4), "m": np.zeros(4), "v": np.zeros(4)}

@@ -9,7 +9,7 @@ from checks import CHECKS, runner
 from cgan_raw.testing import assert_matches_reference, gradcheck, implementations, make_arguments
 
 #: What ordinary arguments do not show: losses of precision, and the ends of ranges.  The checks by value must.
-UNSEEN = {"one_pass_variance", "overflows", "drops_a_tie", "logarithm_of_zero"}
+UNSEEN = {"one_pass_variance", "overflows", "drops_a_tie", "logarithm_of_zero", "one_minus_beta2_in_float"}
 
 DEFECTS = [
     pytest.param(ops()[name], defect, id=f"{name}-{defect.__name__}")
@@ -37,6 +37,7 @@ def test_comparison_rejects(op, defect):
     ("op", "defect", "message"),
     [
         ("leaky_relu_forward", "write_past_the_end", "0 elements below it and 1 above it were written"),
+        ("adam_step", "updates_past_the_end", "p: 0 elements below it and 1 above it were written"),
         ("leaky_relu_forward", "write_before_the_start", "1 elements below it and 0 above it were written"),
         (
             "leaky_relu_forward",
@@ -87,6 +88,7 @@ CAUGHT = {
     "tanh_saturates": "nan_output reads_past_the_end",
     "zero_gradient_from_rest_moves_nothing": "decays_weights",
     "zero_gradient_decays_and_still_moves": "step_one_early skips_zero_gradients",
+    "moments_of_the_first_step_are_exact": "one_minus_beta2_in_float",
     "constant_gradient_has_a_closed_form": "eps_inside_the_root step_one_early",
     "late_steps_are_not_corrected": "always_the_first_step",
     "known_answers": "swapped_words key_not_wrapped",

@@ -86,6 +86,26 @@ def test_backward_ops_have_the_versions_of_the_forward_op(op):
             assert versions in ({None}, {k.version for k in op.kernels if k.backend == backend})
 
 
+@pytest.mark.parametrize(("backend", "wide"), [("cuda", "vectorised"), ("numba_cuda", "register_tiled")])
+def test_products_of_a_mini_batch_share_the_depth(backend, wide):
+    """Up to 32 rows: more fill a GPU with wide tiles."""
+    op = ops()["dense_forward"]
+    there = {kernel.version for kernel in op.kernels if kernel.backend == backend}
+    found = [op.launched(there, {"M": rows, "N": 512, "K": 784}) for rows in (1, 32, 33)]
+    assert found == ["split_k", "split_k", wide]
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [((3, 4), (3, 5), (6, 4), (4,)), ((3, 4), (3, 5), (5, 4), (3,)), ((3, 4), (3, 5), (5, 4, 1), (4,))],
+)
+def test_arrays_that_do_not_fit_each_other_are_refused(shapes):
+    op = ops()["dense_forward"]
+    assert op.sizes([np.empty(shape) for shape in ((3, 4), (3, 5), (5, 4), (4,))]) == {"M": 3, "N": 4, "K": 5}
+    with pytest.raises(ValueError, match="^dense_forward: (w|b) is "):
+        op.sizes([np.empty(shape) for shape in shapes])
+
+
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_reference_numbers_its_equations(folder):
     """(1), (2), ... without a gap in the docstring, and the code cites no other."""

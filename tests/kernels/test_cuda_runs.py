@@ -6,7 +6,7 @@
 import ctypes
 
 import numpy as np
-from cases import GRIDS, Case, check_case, each_version, on_grid, several_tiles
+from cases import Case, check_case, each_version, grids, on_grid, several_tiles
 from cgan_raw.kernels import simt
 from cgan_raw.kernels.dispatch import LaunchedOp, Modules
 
@@ -42,7 +42,7 @@ def test_any_grid_computes_everything(op, kernel):
     arguments = make_arguments(op, sizes, np.random.default_rng(1))
     modules = Modules(simt.Executor())
     expected = call(op, LaunchedOp(op, modules, kernel.version), arguments)
-    for grid in GRIDS:
+    for grid in grids(op, kernel):
         assert_same(call(op, on_grid(op, kernel, modules, grid), arguments), expected)
 
 
