@@ -102,7 +102,7 @@ def test_products_of_a_mini_batch_share_the_depth(backend, wide):
 def test_arrays_that_do_not_fit_each_other_are_refused(shapes):
     op = ops()["dense_forward"]
     assert op.sizes([np.empty(shape) for shape in ((3, 4), (3, 5), (5, 4), (4,))]) == {"M": 3, "N": 4, "K": 5}
-    with pytest.raises(ValueError, match="^dense_forward: (w|b) is "):
+    with pytest.raises(ValueError, match=r"^dense_forward: (w|b) is "):
         op.sizes([np.empty(shape) for shape in shapes])
 
 

@@ -7,19 +7,22 @@ from collections import Counter
 
 import pytest
 import run
-from planted import MUTANTS, Mutant
+from run import Check, Mutant
+
+MUTANTS = run.mutants()
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=[mutant.name for mutant in MUTANTS])
 def test_each_still_applies(mutant):
     """Its text stands once in its file, and its check names a file of tests."""
-    assert (run.ROOT / mutant.file).read_text(encoding="utf-8").count(mutant.old) == 1
-    assert mutant.new != mutant.old
-    path = shlex.split(mutant.check)[0].partition("::")[0]
+    text = (run.ROOT / mutant.file).read_text(encoding="utf-8")
+    assert mutant.plant(text) != text
+    path = shlex.split(mutant.check.tests)[0].partition("::")[0]
     assert (run.ROOT / path).is_file()
 
 
-def test_no_name_comes_twice():
+def test_they_are_many_and_no_name_comes_twice():
+    assert len(MUTANTS) >= 60
     assert max(Counter(mutant.name for mutant in MUTANTS).values()) == 1
 
 
@@ -40,7 +43,7 @@ def project(tmp_path):
 
 
 def planted(name, old, new, check):
-    return Mutant(name, "kernels/half.py", old, new, f"test_half.py::{check}")
+    return Mutant(name, "kernels/half.py", old, new, Check(f"test_half.py::{check}"))
 
 
 def test_found_is_told_from_everything_else(project):
