@@ -155,7 +155,7 @@ def run(mailbox, address, parts):
     mine = _take_parts(mailbox, job)
     ended, looks = _ticks(), 0
     while _load(mailbox, _FINISHED) < parts:
-        looks += 1
+        looks = min(looks + 1, _POLITE + 1)
         _wait(looks)
     _judge(mailbox, mine, ended - begun, _ticks() - ended)
 

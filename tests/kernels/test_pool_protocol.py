@@ -141,7 +141,16 @@ class Program:
         return *self.pool.mailbox.words, happened, self.process, self.job, self.running, *sorted(self.done)
 
 
-def explored(jobs, helpers=1, text=TEXT):
+def in_time(mailbox, *_):
+    """Nobody was late."""
+
+
+def late(mailbox, *_):
+    """The next job is the caller's own."""
+    mailbox[pool._ALONE] = 1
+
+
+def explored(jobs, helpers=1, text=TEXT, judge=in_time):
     """How many states there are, and who computes parts in some of them."""
     names, takers = vars(pool) | {
         "numba": SimpleNamespace(config=SimpleNamespace(NUMBA_NUM_THREADS=helpers + 1)),
@@ -152,10 +161,19 @@ def explored(jobs, helpers=1, text=TEXT):
         "_store": Mailbox.__setitem__,
         "_add": Mailbox.add,
         "_claim": Mailbox.claim,
-        "_pause": lambda: None,
+        "_POLITE": 0,
+        "_wait": lambda looks: None,
+        "_ticks": lambda: 0,
+        "_judge": judge,
     }, set()  # fmt: skip
     exec(compile(text, pool.__file__, "exec"), names)
     return explore(lambda threads: Program(names, helpers, jobs, takers, threads).shared), takers
+
+
+def test_jobs_that_the_caller_does_alone_come_between_others():
+    states, takers = explored((1, 2, 1), judge=late)
+    assert states > 500
+    assert takers == {0, 1}
 
 
 @pytest.mark.parametrize(
