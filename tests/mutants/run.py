@@ -93,25 +93,23 @@ class Copy:
     def outcome(self, check: Check, mutant: Mutant | None = None) -> str:
         """What a check does in the copy with a bug, or with none: ``passes``, ``fails``, or what went wrong."""
         if mutant is None:
-            return self._run(check, "without")
+            return self._run(check)
         file = self._tree / mutant.file
         text, as_it_was = file.read_text(encoding="utf-8"), file.stat()
         try:
             file.write_text(mutant.plant(text), encoding="utf-8")
-            compiled = mutant.file.startswith("kernels/") and file.suffix == ".py"
-            return self._run(check, mutant.name if compiled else "without")
+            return self._run(check)
         except ValueError as error:
             return str(error)
         finally:
             file.write_text(text, encoding="utf-8")
             os.utime(file, ns=(as_it_was.st_atime_ns, as_it_was.st_mtime_ns))
 
-    def _run(self, check: Check, numba_cache: str) -> str:
+    def _run(self, check: Check) -> str:
         environment = os.environ | {
             "PYTHONPATH": str(self._tree),
             "PYTHONDONTWRITEBYTECODE": "1",  # a file's time and length may be those of the one before
             "XDG_CACHE_HOME": str(self._caches),
-            "NUMBA_CACHE_DIR": str(self._caches / "numba" / numba_cache),
         }
         try:
             done = subprocess.run(
