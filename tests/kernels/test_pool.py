@@ -12,6 +12,7 @@ from cgan_raw.kernels.compile import kernel
 from cgan_raw.kernels.pool import POOL, WORDS, Part, Pool, floats, run
 
 _PATIENCE = 120  # seconds for a child
+_SOON = 20  # seconds for what takes milliseconds
 
 
 @Part
@@ -51,12 +52,20 @@ def test_each_part_is_computed_once_a_job(pool, parts, steps):
     np.testing.assert_array_equal(counted(pool, parts, steps, jobs), steps * jobs)
 
 
-def test_helpers_that_sleep_are_woken(pool):
-    counted(pool, 16, 1, 1)
-    deadline = time.monotonic() + _PATIENCE
+def let_sleep(pool):
+    """Wait until all helpers have begun, and sleep."""
+    deadline = time.monotonic() + _SOON
+    while pool.asleep == pool.threads - 1 or not pool.mailbox[pool_module._JOB]:
+        assert time.monotonic() < deadline, "nobody has begun"
+        counted(pool, 16, 1, 1)
     while pool.asleep < pool.threads - 1:
         assert time.monotonic() < deadline, "nobody goes to sleep"
         time.sleep(0.01)
+
+
+def test_helpers_that_sleep_are_woken(pool):
+    let_sleep(pool)
+    deadline = time.monotonic() + _SOON
     while pool.asleep:
         assert time.monotonic() < deadline, "nobody wakes up"
         np.testing.assert_array_equal(counted(pool, 16, 1, 10), 10)
@@ -99,11 +108,7 @@ def test_the_penalty_doubles_to_a_limit_and_is_forgotten(pool):
 
 
 def test_alone_the_caller_does_every_part_and_wakes_nobody(pool):
-    counted(pool, 16, 1, 1)
-    deadline = time.monotonic() + _PATIENCE
-    while pool.asleep < pool.threads - 1:
-        assert time.monotonic() < deadline, "nobody goes to sleep"
-        time.sleep(0.01)
+    let_sleep(pool)
     pool.mailbox[pool_module._ALONE] = 3
     job = pool.mailbox[pool_module._JOB]
     for _ in range(3):
