@@ -23,9 +23,11 @@ emulate: $(VENV)-emulate/.emulate  ## run the GPU path, CuPy included, on an emu
 	PYTHONPATH="$(CURDIR)/tests/emulate" $(VENV)-emulate/bin/python -m pytest tests/emulate tests/gpu/test_gpu_kernels.py $(ARGS)
 
 bench: $(VENV)/.bench  ## measure this machine: kernels, iterations beside PyTorch and JAX, scaling; into bench/results
-	$(VENV)/bin/python -m pytest bench --benchmark-only --keep bench/results
-	$(VENV)/bin/python -m bench.compare_iterations
-	$(VENV)/bin/python -m bench.scaling
+	for vectors in "" "-m bench.avx2"; do \
+		$(VENV)/bin/python $$vectors -m pytest bench --benchmark-only --keep bench/results || exit; \
+		$(VENV)/bin/python $$vectors -m bench.compare_iterations || exit; \
+		$(VENV)/bin/python $$vectors -m bench.scaling || exit; \
+	done
 
 gpu-check:  ## check and measure this machine's GPU; installs nothing: make gpu-check PYTHON=.venv/bin/python
 	$(PYTHON) -m bench.gpu_check $(ARGS)

@@ -14,7 +14,7 @@ from cgan_raw import cli
 from cgan_raw.config import TrainConfig
 
 from .report import table
-from .results import CHECKOUT, RESULTS, keep
+from .results import CHECKOUT, RESULTS, keep, tag
 from .stamp import stamp
 from .turns import PACES, default_device, positive, ready, take_turns
 
@@ -27,7 +27,7 @@ def main(argv: list[str] | None = None) -> int:
 def _compare(device: str, given: argparse.Namespace) -> int:
     where, batch_size, pace = stamp(CHECKOUT), TrainConfig().batch_size, PACES[device]
     pace = replace(pace, iterations=given.iterations or pace.iterations)
-    out = given.out or RESULTS / f"iteration-{device}.json"
+    out = given.out or RESULTS / f"iteration-{tag(device, where)}.json"
     names, skipped = ready(device, where["load"])
     out.parent.mkdir(parents=True, exist_ok=True)  # fails now, not after measuring
     for times in take_turns(names, batch_size, given.rounds, pace):

@@ -95,13 +95,14 @@ def _keep(terminal, rows, config):
     """All or nothing: a report of some kernels would pass for one of all."""
     from .device import places
     from .kernels import cases, kernel_results
-    from .results import keep
+    from .results import keep, tag
     from .turns import default_device
 
     if len(rows) != len(cases()):
         terminal.write_line(f"not kept: {len(rows)} of {len(cases())} kernels were timed and found right")
         return
-    file = config.getoption("keep") / f"kernels-{default_device()}.json"
+    stamp = config.stash[_STAMP]
+    file = config.getoption("keep") / f"kernels-{tag(default_device(), stamp)}.json"
     peaks = {place.name: place.peaks for place in places().values()}
-    keep(file, kernel_results(rows, peaks, config.stash[_STAMP]))
+    keep(file, kernel_results(rows, peaks, stamp))
     terminal.write_line(f"kept: {file}")

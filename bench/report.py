@@ -16,7 +16,7 @@ from cgan_raw.errors import InputError
 from cgan_raw.files import write_atomically
 
 from . import plots
-from .results import CHECKOUT, RESULTS, load
+from .results import CHECKOUT, RESULTS, load, tag
 from .summaries import (
     kernel_page,
     kernel_summary,
@@ -77,14 +77,18 @@ def renew(readme: Path, results: Path, folder: Path) -> int:
     return 0
 
 
+def _tag(found: dict) -> str:
+    return tag(found["device"], found["stamp"])
+
+
 def _iteration(found: dict, link: str) -> tuple[str, Files]:
-    name = f"iteration-{found['device']}.png"
+    name = f"iteration-{_tag(found)}.png"
     text = f"{table(found)}\n![Time of an iteration by framework]({link}/{name})\n"
     return text, {name: plots.iteration(found, place_of(found))}
 
 
 def _scaling(found: dict, link: str) -> tuple[str, Files]:
-    name = f"scaling-{found['device']}.png"
+    name = f"scaling-{_tag(found)}.png"
     parts = [
         "What a larger batch and wider hidden layers cost:",
         scaling_table(found),
@@ -96,16 +100,16 @@ def _scaling(found: dict, link: str) -> tuple[str, Files]:
 
 
 def _kernels(found: dict, link: str) -> tuple[str, Files]:
-    device = found["device"]
+    device, name = found["device"], _tag(found)
     rows, untimed = (
         [row for row in part if row["place"] == device] for part in (found["rows"], found.get("untimed", []))
     )
-    peaks, page = found["peaks"][device], f"kernels-{device}.md"
+    peaks, page = found["peaks"][device], f"kernels-{name}.md"
     if not rows:
         raise InputError("no kernel was timed")
     drawn = {
-        "The dense products and BLAS": (f"dense-{device}.png", plots.dense(rows, peaks, place_of(found))),
-        "All ops below the roofline": (f"roofline-{device}.png", plots.roofline(rows, peaks, place_of(found))),
+        "The dense products and BLAS": (f"dense-{name}.png", plots.dense(rows, peaks, place_of(found))),
+        "All ops below the roofline": (f"roofline-{name}.png", plots.roofline(rows, peaks, place_of(found))),
     }
     shown = {title: file for title, file in drawn.items() if file[1] is not None}
     short = f"{len(untimed)} of {len(rows) + len(untimed)} kernels were not timed. " if untimed else ""
@@ -118,7 +122,7 @@ def _kernels(found: dict, link: str) -> tuple[str, Files]:
             f"Each op by itself, its operands not in the caches, times its calls in an iteration. {short}"
             f"[Every kernel at every shape]({link}/{page}). {provenance(found)}",
             "",
-            *(f"![{title}]({link}/{name})" for title, (name, _) in shown.items()),
+            *(f"![{title}]({link}/{file})" for title, (file, _) in shown.items()),
             "",
         ]
     )

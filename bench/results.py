@@ -25,6 +25,12 @@ def keep(file: Path, results: dict) -> None:
     write_atomically(file, (json.dumps(results, indent=1) + "\n").encode())
 
 
+def tag(device: str, stamp: dict) -> str:
+    """How files with results of a device end; a CPU with narrower vectors than it has is another."""
+    narrowed = device == "cpu" and stamp.get("narrowed")
+    return f"{device}-{stamp['instructions'].lower()}" if narrowed else device
+
+
 def reason(error: BaseException) -> str:
     """What an exception says, in one line that is not too long."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]

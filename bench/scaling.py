@@ -14,7 +14,7 @@ from pathlib import Path
 from cgan_raw import cli
 from cgan_raw.config import TrainConfig
 
-from .results import CHECKOUT, RESULTS, keep
+from .results import CHECKOUT, RESULTS, keep, tag
 from .stamp import stamp
 from .turns import PACES, default_device, positive, ready, take_turns
 
@@ -42,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _scale(device: str, rounds: int, out: Path | None) -> int:
     where, pace, measured = stamp(CHECKOUT), PACES[device], {}
-    out = out or RESULTS / f"scaling-{device}.json"
+    out = out or RESULTS / f"scaling-{tag(device, where)}.json"
     names, skipped = ready(device, where["load"])
     out.parent.mkdir(parents=True, exist_ok=True)  # fails now, not after measuring
     for batch_size, width in points():

@@ -10,6 +10,9 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
+from cgan_raw.kernels import instructions
+
+from .avx2 import NARROWED
 from .device import places
 
 #: Name -> distributions that have it, of which one is installed at most.
@@ -25,13 +28,15 @@ _GENERATED = (":!bench/results", ":!docs/bench", ":!README.md")  # what measurin
 
 
 def stamp(checkout: Path) -> dict:
-    """Devices, cores, versions (None: not installed), time, the commit and whether files differ from it."""
+    """Devices, vectors, versions (None: not installed), time, the commit and whether files differ from it."""
     commit = _git(checkout, "rev-parse", "HEAD")
     changes = _git(checkout, "status", "--porcelain", "--", ".", *_GENERATED)
     return {
         "device": places()["cpu"].description,
         "gpu": places()["gpu"].description if "gpu" in places() else None,
         "cores": os.cpu_count(),
+        "instructions": instructions.NAME,  # vectors of the CPU's code
+        "narrowed": NARROWED,  # the machine has more than that
         "load": round(os.getloadavg()[0], 2),  # processes that want a core, over the last minute
         "system": platform.platform(),
         "python": platform.python_version(),

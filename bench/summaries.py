@@ -26,15 +26,17 @@ _TITLES = {
 
 
 def place_of(results: dict) -> str:
-    """What was measured: the GPU, or the processor."""
+    """What was measured: the GPU, or the processor and its vectors."""
     stamp = results["stamp"]
-    return stamp["gpu"] if results.get("device") == "gpu" else stamp["device"]
+    if results.get("device") == "gpu":
+        return stamp["gpu"]
+    return ", ".join(filter(None, (stamp["device"], stamp.get("instructions"))))
 
 
 def provenance(results: dict) -> str:
     """Devices, versions, date and commit, and whether others used the machine."""
     stamp = results["stamp"]
-    places = dict.fromkeys((place_of(results), stamp["device"]))
+    places = (place_of(results), *([stamp["device"]] if results.get("device") == "gpu" else []))
     versions = ", ".join(f"{title} {stamp[key]}" for key, title in _TITLES.items() if stamp.get(key))
     commit = (stamp["commit"] or "unknown")[:12] + (" with changes" if stamp["dirty"] else "")
     return (

@@ -17,19 +17,17 @@ Source    Goto & van de Geijn 2008, "Anatomy of high-performance matrix multipli
 
 from __future__ import annotations
 
-import llvmlite.binding
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils, config
+from numba.core import cgutils
 from numba.extending import intrinsic
 
-# NUMBA_CPU_FEATURES, if it is set, tells what the code is for; else it is this machine.
-_FEATURES = config.CPU_FEATURES or llvmlite.binding.get_host_cpu_features().flatten()
-_WIDE = "+avx512f" in _FEATURES
-_LANES = 16 if _WIDE else 8  # float32 in a vector of AVX-512, or of AVX2; other machines have it as several
+from ..instructions import AVX512
+
+_LANES = 16 if AVX512 else 8  # float32 in a vector; a machine with narrower ones has it as several
 _VECTORS = 2
 
-ROWS = 8 if _WIDE else 6  #: of a tile: as many sums as leave registers for the factors
+ROWS = 8 if AVX512 else 6  #: of a tile: as many sums as leave registers for the factors
 COLUMNS = _VECTORS * _LANES  #: of a tile
 
 
