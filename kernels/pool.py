@@ -7,9 +7,10 @@ milliseconds after each job, then sleep until the next.  One that the system kee
 it is only waited for once it has claimed a part.
 
 Where others use the cores too, a helper may lose its core in the middle of a part, for milliseconds.  Whoever
-waits gives way to it after a while; and where the wait was many times a part's time, the next jobs are done by
-the calling thread alone, twice as many each time it happens again.  So a busy machine costs what one thread
-costs there, and a look now and then whether it still is busy.
+waits gives way to it after a while.  And it keeps books: what each job took, against what it would have taken
+one thread.  Losses are a debt that gains pay off; with a large loss on top of one that is not paid off, the
+debt is doubled, and the calling thread works alone for as long.  So a busy machine costs what one thread costs
+there, and a look now and then whether it still is busy; a moment's disturbance costs no more than itself.
 
 A job is the address of a compiled function ``part(number, parts, words)`` and the words that it reads:
 addresses of arrays, sizes, scalars.
@@ -34,14 +35,13 @@ from numba.extending import intrinsic
 from .compile import callback, device, kernel
 
 #: Where things lie in the mailbox; a word that some watch while others write has a cache line of its own.
-_JOB, _CLAIM, _FINISHED, _ASLEEP, _PART, _PARTS, _ALONE, _PENALTY, WORDS = 0, 8, 16, 24, 32, 33, 34, 35, 40
+_JOB, _CLAIM, _FINISHED, _ASLEEP, _PART, _PARTS, _ALONE, _DEBT, WORDS = 0, 8, 16, 24, 32, 33, 34, 35, 40
 _SIZE = 64
 
 _PART_BITS = 20  # of a claim: the next part to take; the bits above are the number of the job
 _PATIENCE = 100_000  # looks at the mailbox, some 50 ns each, before a helper goes to sleep
 _POLITE = 2_000  # looks before whoever waits gives way to others at each further one
-_LATE = 8  # times a part's time: a wait that only a helper without a core explains
-_LEAST_PENALTY, _MOST_PENALTY = 32, 4_096  # jobs done alone after such a wait; an iteration has some 30
+_LARGE, _MOST = 1 << 18, 1 << 30  # ticks, some 0.1 ms and 0.4 s: a loss, and a debt
 _END = -1  # in place of a job: the process ends
 _MOST_THREADS = 8  # a product for a mini-batch of 32 has no work for more
 
@@ -142,9 +142,7 @@ def _watch(mailbox, patience):
 def run(mailbox, address, parts):
     """Compute all parts of the job whose words are in the mailbox; returns when all are done."""
     if mailbox[_ALONE] > 0:
-        mailbox[_ALONE] -= 1
-        for number in range(parts):
-            _call(address, number, parts, mailbox)
+        _run_alone(mailbox, address, parts)
         return
     mailbox[_PART], mailbox[_PARTS] = address, parts
     job = mailbox[_JOB] + 1
@@ -157,17 +155,27 @@ def run(mailbox, address, parts):
     while _load(mailbox, _FINISHED) < parts:
         looks = min(looks + 1, _POLITE + 1)
         _wait(looks)
-    _judge(mailbox, mine, ended - begun, _ticks() - ended)
+    _judge(mailbox, parts, mine, ended - begun, _ticks() - ended)
 
 
 @njit(error_model="numpy")
-def _judge(mailbox, mine, computing, waiting):
+def _run_alone(mailbox, address, parts):
+    begun = _ticks()
+    for number in range(parts):
+        _call(address, number, parts, mailbox)
+    mailbox[_ALONE] -= max(1, _ticks() - begun)
+
+
+@njit(error_model="numpy")
+def _judge(mailbox, parts, mine, computing, waiting):
     """Whether to go on alone, after a job of which this thread did ``mine`` parts, and then waited."""
-    if mine * waiting > _LATE * computing:
-        mailbox[_PENALTY] = min(max(2 * mailbox[_PENALTY], _LEAST_PENALTY), _MOST_PENALTY)
-        mailbox[_ALONE] = mailbox[_PENALTY]
-    elif mailbox[_PENALTY] > 0:
-        mailbox[_PENALTY] -= 1
+    if mine in (0, parts):
+        return  # how long a part takes is not known, or nobody helped
+    gained, debt = computing * (parts - mine) // mine - waiting, mailbox[_DEBT]
+    again = gained < -_LARGE and debt > _LARGE
+    mailbox[_DEBT] = min(max(0, (2 if again else 1) * debt - gained), _MOST)
+    if again:
+        mailbox[_ALONE] = mailbox[_DEBT]
 
 
 @njit(error_model="numpy")

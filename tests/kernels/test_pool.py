@@ -80,43 +80,64 @@ def test_a_pool_that_ended_begins_anew(pool):
 # Beside other work ----------------------------------------------------------------------------------------
 
 
+MS = 4_000_000  # ticks, about
+GAIN = (
+    8,
+    4,
+    MS,
+    0,
+)  # parts, how many the caller did, time of computing and of waiting: the same done by others
+LOSS = (8, 4, MS, 5 * MS)  # the same, less five times as much
+SMALL_LOSS = (8, 7, 7_000, 2_000)
+
+
 def judged(pool, *jobs):
-    """How many jobs are to be done alone after such jobs: parts, time of computing, time of waiting."""
+    """What is owed after such jobs, and for how long the caller works alone."""
     for job in jobs:
         pool_module._judge(pool.mailbox, *job)
-    return pool.mailbox[pool_module._ALONE]
+    return pool.mailbox[pool_module._DEBT], pool.mailbox[pool_module._ALONE]
 
 
-IN_TIME, LATE = (4, 400, 300), (4, 400, 4_000)  # parts of 100 each
+def test_sharing_that_pays_owes_nothing(pool):
+    assert judged(pool, GAIN, GAIN) == (0, 0)
 
 
-def test_a_wait_of_many_parts_makes_the_next_jobs_the_callers_own(pool):
-    assert judged(pool, IN_TIME) == 0
-    assert judged(pool, (4, 400, 801)) == pool_module._LEAST_PENALTY
+def test_a_single_loss_is_paid_off(pool):
+    assert judged(pool, LOSS) == (4 * MS, 0)
+    assert judged(pool, GAIN) == (3 * MS, 0)
+    assert judged(pool, *[GAIN] * 3, LOSS) == (4 * MS, 0)
 
 
-def test_a_caller_that_had_no_part_does_not_know_how_long_one_takes(pool):
-    assert judged(pool, (0, 0, 4_000)) == 0
+def test_a_loss_before_the_last_is_paid_off_doubles_the_debt_and_is_worked_off_alone(pool):
+    assert judged(pool, LOSS, GAIN, LOSS) == (10 * MS, 10 * MS)
+    assert judged(pool, LOSS) == (24 * MS, 24 * MS)
 
 
-def test_the_penalty_doubles_to_a_limit_and_is_forgotten(pool):
-    least, most = pool_module._LEAST_PENALTY, pool_module._MOST_PENALTY
-    assert judged(pool, LATE, LATE) == 2 * least
-    assert judged(pool, *[IN_TIME] * least, LATE) == 2 * least  # a job in time takes one off
-    assert judged(pool, *[LATE] * 20) == most
-    assert judged(pool, *[IN_TIME] * most, LATE) == least
+def test_small_losses_add_up_and_nobody_works_alone_for_them(pool):
+    assert judged(pool, LOSS, *[SMALL_LOSS] * 100) == (4 * MS + 100 * 1_000, 0)
+
+
+def test_the_debt_has_a_limit(pool):
+    assert judged(pool, *[LOSS] * 20) == (pool_module._MOST, pool_module._MOST)
+
+
+@pytest.mark.parametrize("mine", [0, 8])
+def test_who_had_no_part_or_all_of_them_knows_nothing(pool, mine):
+    assert judged(pool, (8, mine, 0, 5 * MS), (8, mine, 0, 5 * MS)) == (0, 0)
 
 
 def test_alone_the_caller_does_every_part_and_wakes_nobody(pool):
     let_sleep(pool)
-    pool.mailbox[pool_module._ALONE] = 3
+    pool.mailbox[pool_module._ALONE] = 2**40  # some minutes
     job = pool.mailbox[pool_module._JOB]
     for _ in range(3):
         np.testing.assert_array_equal(counted(pool, 16, 1, 1), 1)
         time.sleep(0.02)
         assert pool.asleep == pool.threads - 1
     assert pool.mailbox[pool_module._JOB] == job  # nothing was posted
-    np.testing.assert_array_equal(counted(pool, 16, 1, 1), 1)
+    assert pool.mailbox[pool_module._ALONE] < 2**40 - 2
+    pool.mailbox[pool_module._ALONE] = 1
+    np.testing.assert_array_equal(counted(pool, 16, 1, 2), 2)  # alone, and no longer alone
     assert pool.mailbox[pool_module._JOB] == job + 1
 
 
@@ -126,7 +147,7 @@ def test_a_helper_that_is_off_its_core_is_noticed(pool):
     for _ in range(500):
         counts = np.zeros(16, np.float32)
         _one_slow_job(pool.ready(), _one_is_slow.address, 16, counts, 2_000_000)
-        if pool.mailbox[pool_module._ALONE]:
+        if pool.mailbox[pool_module._DEBT]:
             return
     raise AssertionError("no wait was noticed")
 

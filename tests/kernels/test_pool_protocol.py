@@ -19,7 +19,7 @@ def _text(part):
     return re.sub(r"\A@.*\n", "", inspect.getsource(getattr(part, "py_func", part)))
 
 
-PARTS = (pool.Pool, pool._watch, pool.run, pool._take_parts)
+PARTS = (pool.Pool, pool._watch, pool.run, pool._run_alone, pool._take_parts)
 TEXT = "\n".join(("from __future__ import annotations", *map(_text, PARTS)))
 
 
