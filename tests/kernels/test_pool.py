@@ -86,7 +86,7 @@ GAIN = (
     4,
     MS,
     0,
-)  # parts, how many the caller did, time of computing and of waiting: the same done by others
+)  # parts, the caller's own, time of computing and of waiting: the same done by others
 LOSS = (8, 4, MS, 5 * MS)  # the same, less five times as much
 SMALL_LOSS = (8, 7, 7_000, 2_000)
 
