@@ -5,9 +5,9 @@
 
 Ours, NumPy's OpenBLAS, PyTorch (with oneDNN) and XLA are each told by variables of their own, when they
 start.  Caches, clocks and memory stay those of the machine, so this shows what the instructions are worth, not
-what another machine would do.  YNNPACK, with which XLA multiplies, asks the processor alone and would go on with
-AVX-512 (a square product of 2048 rows: 468 GFLOP/s on two cores whose peak with AVX2 is 256); so XLA does
-without it here.  On a machine without AVX-512 nothing is run, and that is said.
+what another machine would do.  YNNPACK, with which XLA multiplies, heeds the processor alone and would go on
+with AVX-512 (468 GFLOP/s on two cores whose peak with AVX2 is 256), so XLA does without it here.  On a machine
+without AVX-512 nothing is run, and that is said.
 """
 
 import os
