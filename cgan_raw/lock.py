@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from pathlib import Path
 
 from .errors import InputError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 
 class Lock:
     """Lets one process at a time train in a folder: held until the object is deleted or the process ends.
 
     The system releases it, so a process that is killed leaves none behind.  On a file system that has no locks
-    (some network disks) nobody is kept out: training is worth more there than the guard.
+    (some network disks; Windows has none for folders) nobody is kept out: training is worth more there than the
+    guard.
 
     Raises
     ------
@@ -22,6 +27,8 @@ class Lock:
     """
 
     def __init__(self, folder: Path):
+        if fcntl is None:
+            return
         self._handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

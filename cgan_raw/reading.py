@@ -53,5 +53,5 @@ def read_object(path: Path) -> dict | None:
 
 
 def _without_waiting(path: str, flags: int) -> int:
-    """A pipe is opened at once, though nobody may ever write to it."""
-    return os.open(path, flags | os.O_NONBLOCK)
+    """A pipe is opened at once, though nobody may ever write to it; Windows has none among its files."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

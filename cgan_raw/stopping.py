@@ -10,7 +10,8 @@ import threading
 import time
 from collections.abc import Iterator
 
-_NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_HANG_UP = getattr(signal, "SIGHUP", None)  # Windows has none
+_NUMBERS = tuple(filter(None, (signal.SIGINT, signal.SIGTERM, _HANG_UP)))
 _TOGETHER_SECONDS = 0.05  # apart, and two signals are one: timeout(1) sends two
 _END = b"\0"
 _ACKNOWLEDGED = b"stopping, once the run is saved; Ctrl-C again ends it at once\n"
@@ -36,7 +37,8 @@ class StopSignals:
 
     def __enter__(self) -> StopSignals:
         reading, self._writing = os.pipe()
-        os.set_blocking(self._writing, False)
+        if hasattr(os, "set_blocking"):  # asked for by all systems but Windows
+            os.set_blocking(self._writing, False)
         self._watcher = threading.Thread(target=self._watch, args=(reading,), daemon=True)
         self._watcher.start()
         self._wakeup = signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)
@@ -90,7 +92,7 @@ class StopSignals:
                     if byte[0] == signal.SIGINT and self._deferred and self._announced:
                         with contextlib.suppress(OSError):
                             os.write(2, _ACKNOWLEDGED)
-                elif byte[0] != signal.SIGHUP and time.monotonic() > first + _TOGETHER_SECONDS:
+                elif byte[0] != _HANG_UP and time.monotonic() > first + _TOGETHER_SECONDS:
                     os._exit(128 + byte[0])  # a shell and a closed terminal both send SIGHUP: nobody insists
 
     def _unraisable(self, what) -> None:

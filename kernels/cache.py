@@ -52,10 +52,11 @@ def _fault(place: Path) -> str | None:
         found = place.stat()
     except OSError as error:
         return error.strerror
-    if found.st_uid != os.geteuid():
-        return "belongs to somebody else"
-    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        return "others can write to it"
+    if hasattr(os, "geteuid"):  # Windows keeps the folders of users apart by other means
+        if found.st_uid != os.geteuid():
+            return "belongs to somebody else"
+        if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            return "others can write to it"
     return None if os.access(place, os.W_OK | os.X_OK) else "cannot be written"
 
 

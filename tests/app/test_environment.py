@@ -40,6 +40,36 @@ def test_neither_docstrings_nor_windows_are_needed(small, tmp_path):
     assert (tmp_path / "run" / "losses.png").stat().st_size > 10_000
 
 
+#: What Python has nowhere but on Unix, or on Linux, is taken away before the program is imported.
+WITHOUT_UNIX = """
+import mmap, os, signal, sys
+sys.modules["fcntl"] = None
+for module, names in (
+    (os, ("geteuid", "getuid", "O_NONBLOCK", "O_DIRECTORY", "fork", "sched_getaffinity", "getloadavg")),
+    (signal, ("SIGHUP", "SIGPIPE", "SIGKILL")),
+    (mmap, ("MADV_HUGEPAGE", "MAP_PRIVATE", "MAP_ANONYMOUS")),
+):
+    for name in names:
+        delattr(module, name)
+from cgan_raw import train
+sys.exit(train.main(sys.argv[1:]))
+"""
+
+
+def test_what_only_unix_has_is_not_needed(small, tmp_path):
+    flags = (*small, "--device", "cpu", "--iterations", 1, "--quiet", "--out", tmp_path / "run")
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_UNIX, *map(str, flags)],
+        env=ENVIRONMENT,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (tmp_path / "run" / "losses.png").exists()
+
+
 BAD_VARIABLES = [
     *(("NUMBA_NUM_THREADS", value) for value in ("0", "-1", "two", "", "1.5")),
     ("NUMBA_DISABLE_JIT", "1"),
