@@ -83,14 +83,14 @@ def _tag(found: dict) -> str:
 
 def _iteration(found: dict, link: str) -> tuple[str, Files]:
     name = f"iteration-{_tag(found)}.png"
-    text = f"{table(found)}\n![Time of an iteration by framework]({link}/{name})\n"
+    text = f"{place_of(found)}:\n\n{table(found)}\n![Time of an iteration by framework]({link}/{name})\n"
     return text, {name: plots.iteration(found, place_of(found))}
 
 
 def _scaling(found: dict, link: str) -> tuple[str, Files]:
     name = f"scaling-{_tag(found)}.png"
     parts = [
-        "What a larger batch and wider hidden layers cost:",
+        f"What a larger batch and wider hidden layers cost, {place_of(found)}:",
         scaling_table(found),
         *("; ".join(faults) + "." for faults in [scaling_faults(found)] if faults),
         f"Medians of {found['rounds']} turns. {provenance(found)}",
@@ -107,6 +107,10 @@ def _kernels(found: dict, link: str) -> tuple[str, Files]:
     peaks, page = found["peaks"][device], f"kernels-{name}.md"
     if not rows:
         raise InputError("no kernel was timed")
+    if found["stamp"].get("narrowed"):
+        return f"[Every kernel with {found['stamp']['instructions']}]({link}/{page}).\n", {
+            page: kernel_page(found).encode()
+        }
     drawn = {
         "The dense products and BLAS": (f"dense-{name}.png", plots.dense(rows, peaks, place_of(found))),
         "All ops below the roofline": (f"roofline-{name}.png", plots.roofline(rows, peaks, place_of(found))),

@@ -44,7 +44,7 @@ def load(folder: Path, kind: str, read: Callable[[dict], Any]) -> list[Any]:
     InputError : a file that cannot be read, or that does not hold what ``read`` looks for.
     """
     made = []
-    for file in sorted(folder.rglob(f"{kind}-*.json"), key=lambda file: file.name):
+    for file in sorted(folder.rglob(f"{kind}-*.json"), key=lambda file: file.stem):
         try:
             made.append(read(json.loads(file.read_text(encoding="utf-8"))))
         except InputError as error:

@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from bench import report
+from bench.results import tag
 from bench.stamp import stamp
 
 README = f"# Title\n\ntext before\n{report.BEGIN}\nan old table\n{report.END}\ntext after\n"
@@ -228,6 +229,26 @@ def test_who_has_no_time_at_the_usual_width_has_no_ratio(readme, folder):
     (folder / "scaling-cpu.json").write_text(json.dumps(results))
     assert run(readme, folder) == 0
     assert "| PyTorch eager |  | 5,818 | 128 |  |" in readme.read_text()
+
+
+def test_narrower_vectors_have_tables_of_their_own_after_the_others(readme, everything):
+    for name, content in (("iteration", results()), ("kernels", kernels()), ("scaling", scaling())):
+        content["stamp"] = STAMP | {"instructions": "AVX2", "narrowed": True}
+        (everything / f"{name}-cpu-avx2.json").write_text(json.dumps(content))
+    assert run(readme, everything) == 0
+    text = readme.read_text()
+    order = ["iteration-cpu.png", "iteration-cpu-avx2.png", "scaling-cpu.png", "scaling-cpu-avx2.png"]
+    assert sorted(order, key=text.index) == order
+    assert text.count("A processor, 2 cores, AVX2:") == 2
+    assert "[Every kernel with AVX2](docs/bench/kernels-cpu-avx2.md)" in text
+    assert text.count("| adam |") == 1
+
+
+@pytest.mark.parametrize("narrowed", [False, True])
+def test_only_a_cpu_has_narrower_vectors(narrowed):
+    has = {"instructions": "AVX2", "narrowed": narrowed}
+    assert tag("cpu", has) == ("cpu-avx2" if narrowed else "cpu")
+    assert tag("gpu", has) == "gpu"
 
 
 def test_plots_are_small_and_the_same_every_time(readme, everything):
