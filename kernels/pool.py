@@ -163,7 +163,7 @@ def _run_alone(mailbox, address, parts):
     begun = _ticks()
     for number in range(parts):
         _call(address, number, parts, mailbox)
-    mailbox[_ALONE] -= max(1, _ticks() - begun)
+    mailbox[_ALONE] = max(0, mailbox[_ALONE] - max(1, _ticks() - begun))
 
 
 @njit(error_model="numpy")

@@ -139,6 +139,10 @@ def test_alone_the_caller_does_every_part_and_wakes_nobody(pool):
     pool.mailbox[pool_module._ALONE] = 1
     np.testing.assert_array_equal(counted(pool, 16, 1, 2), 2)  # alone, and no longer alone
     assert pool.mailbox[pool_module._JOB] == job + 1
+    deadline = time.monotonic() + _SOON
+    while pool.asleep:
+        assert time.monotonic() < deadline, "nobody is woken after it"
+        counted(pool, 16, 1, 1)
 
 
 @pytest.mark.skipif(not pool_module._CLOCK, reason="no clock that a program may read")
