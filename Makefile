@@ -23,7 +23,7 @@ emulate: $(VENV)-emulate/.emulate  ## run the GPU path, CuPy included, on an emu
 	PYTHONPATH="$(CURDIR)/tests/emulate" $(VENV)-emulate/bin/python -m pytest tests/emulate tests/gpu/test_gpu_kernels.py $(ARGS)
 
 bench: $(VENV)/.bench  ## measure this machine: kernels, iterations beside PyTorch and JAX, scaling; into bench/results
-	for vectors in "" "-m bench.avx2"; do \
+	for vectors in "" $(if $(GPU_EXTRA),,"-m bench.avx2"); do \
 		$(VENV)/bin/python $$vectors -m pytest bench --benchmark-only --keep bench/results || exit; \
 		$(VENV)/bin/python $$vectors -m bench.compare_iterations || exit; \
 		$(VENV)/bin/python $$vectors -m bench.scaling || exit; \

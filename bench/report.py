@@ -107,7 +107,7 @@ def _kernels(found: dict, link: str) -> tuple[str, Files]:
     peaks, page = found["peaks"][device], f"kernels-{name}.md"
     if not rows:
         raise InputError("no kernel was timed")
-    if found["stamp"].get("narrowed"):
+    if name != device:
         return f"[Every kernel with {found['stamp']['instructions']}]({link}/{page}).\n", {
             page: kernel_page(found).encode()
         }

@@ -9,8 +9,9 @@ it is only waited for once it has claimed a part.
 Where others use the cores too, a helper may lose its core in the middle of a part, for milliseconds.  Whoever
 waits gives way to it after a while.  And it keeps books: what each job took, against what it would have taken
 one thread.  Losses are a debt that gains pay off; with a large loss on top of one that is not paid off, the
-debt is doubled, and the calling thread works alone for as long.  So a busy machine costs what one thread costs
-there, and a look now and then whether it still is busy; a moment's disturbance costs no more than itself.
+debt is doubled, and the calling thread works alone for as long.  So one busy process beside costs little more
+than it costs one thread, and a moment's disturbance no more than itself; bench/NOTES.md has figures, and what
+two cost.
 
 A job is the address of a compiled function ``part(number, parts, words)`` and the words that it reads:
 addresses of arrays, sizes, scalars.

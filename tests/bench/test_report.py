@@ -244,6 +244,16 @@ def test_narrower_vectors_have_tables_of_their_own_after_the_others(readme, ever
     assert text.count("| adam |") == 1
 
 
+def test_a_gpu_keeps_its_tables_whatever_vectors_the_cpu_had(readme, folder):
+    content = kernels()
+    content |= {"device": "gpu", "peaks": {"gpu": content["peaks"]["cpu"]}}
+    content["stamp"] = STAMP | {"gpu": "A GPU", "instructions": "AVX2", "narrowed": True}
+    content["rows"] = [row | {"place": "gpu"} for row in content["rows"]]
+    (folder / "kernels-gpu.json").write_text(json.dumps(content))
+    assert run(readme, folder) == 0
+    assert "| adam |" in readme.read_text()
+
+
 @pytest.mark.parametrize("narrowed", [False, True])
 def test_only_a_cpu_has_narrower_vectors(narrowed):
     has = {"instructions": "AVX2", "narrowed": narrowed}
