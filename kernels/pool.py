@@ -2,16 +2,16 @@
 
 A kernel that is worth sharing is cut into parts, each of which writes elements of its own, so the result does
 not depend on who computes which.  The thread that calls it posts a job in a mailbox, an array of 64-bit words,
-takes parts until none is left, and waits for those that helpers took.  Helpers watch the mailbox for some
-milliseconds after each job, then sleep until the next.  One that the system keeps from running delays nobody:
-it is only waited for once it has claimed a part.
+takes parts until none is left, and waits for those that helpers took.  It takes them from the front and helpers
+from the back, so that a core mostly has the same elements.  Helpers watch the mailbox for some milliseconds
+after each job, then sleep until the next.  One that the system keeps from running delays nobody: it is only
+waited for once it has claimed a part.
 
 Where others use the cores too, a helper may lose its core in the middle of a part, for milliseconds.  Whoever
 waits gives way to it after a while.  And it keeps books: what each job took, against what it would have taken
 one thread.  Losses are a debt that gains pay off; with a large loss on top of one that is not paid off, the
-debt is doubled, and the calling thread works alone for as long.  So one busy process beside costs little more
-than it costs one thread, and a moment's disturbance no more than itself; bench/NOTES.md has figures, and what
-two cost.
+debt is doubled, and the calling thread works alone for as long.  So busy processes beside cost little more than
+they cost one thread, and a moment's disturbance no more than itself; bench/NOTES.md has figures.
 
 A job is the address of a compiled function ``part(number, parts, words)`` and the words that it reads:
 addresses of arrays, sizes, scalars.
@@ -39,10 +39,12 @@ from .compile import callback, device, kernel
 _JOB, _CLAIM, _FINISHED, _ASLEEP, _PART, _PARTS, _ALONE, _DEBT, WORDS = 0, 8, 16, 24, 32, 33, 34, 35, 40
 _SIZE = 64
 
-_PART_BITS = 20  # of a claim: the next part to take; the bits above are the number of the job
-_PATIENCE = 100_000  # looks at the mailbox, some 50 ns each, before a helper goes to sleep
+#: Of a claim: how many parts are taken from the front, and from the back; the bits above are the job's number.
+_COUNT_BITS, _FRONT, _BACK = 12, 1, 1 << 12
+_PATIENCE = 1 << 24  # ticks without a job, some milliseconds, before a helper goes to sleep
+_LOOK_BITS = 7  # of the ticks that a look takes at least, where no clock says it
 _POLITE = 2_000  # looks before whoever waits gives way to others at each further one
-_LARGE, _MOST = 1 << 18, 1 << 30  # ticks, some 0.1 ms and 0.4 s: a loss, and a debt
+_LARGE, _MOST = 1 << 18, 1 << 30  # ticks, some 0.1 ms and 0.4 s: a loss or a gain, and a debt
 _END = -1  # in place of a job: the process ends
 _MOST_THREADS = 8  # a product for a mini-batch of 32 has no work for more
 
@@ -125,17 +127,17 @@ POOL = Pool()
 def _watch(mailbox, patience):
     """Help with every job until none has come for a while."""
     _add(mailbox, _ASLEEP, -1)
-    seen, idle = 0, 0
-    while idle < patience:
+    seen, looks, since = 0, 0, _ticks()
+    while max(_ticks() - since, looks << _LOOK_BITS) < patience:
         job = _load(mailbox, _JOB)
         if job == _END:
             break
         if job == seen:
-            idle += 1
-            _wait(idle)
+            looks += 1
+            _wait(looks)
             continue
-        _take_parts(mailbox, job)
-        seen, idle = job, 0
+        _take_parts(mailbox, job, _BACK)
+        seen, looks, since = job, 0, _ticks()
     _add(mailbox, _ASLEEP, 1)
 
 
@@ -148,10 +150,10 @@ def run(mailbox, address, parts):
     mailbox[_PART], mailbox[_PARTS] = address, parts
     job = mailbox[_JOB] + 1
     _store(mailbox, _FINISHED, 0)
-    _store(mailbox, _CLAIM, job << _PART_BITS)
+    _store(mailbox, _CLAIM, job << 2 * _COUNT_BITS)
     _store(mailbox, _JOB, job)
     begun = _ticks()
-    mine = _take_parts(mailbox, job)
+    mine = _take_parts(mailbox, job, _FRONT)
     ended, looks = _ticks(), 0
     while _load(mailbox, _FINISHED) < parts:
         looks = min(looks + 1, _POLITE + 1)
@@ -169,10 +171,15 @@ def _run_alone(mailbox, address, parts):
 
 @njit(error_model="numpy")
 def _judge(mailbox, parts, mine, computing, waiting):
-    """Whether to go on alone, after a job of which this thread did ``mine`` parts, and then waited."""
+    """Whether to go on alone, after a job of which this thread did ``mine`` parts, and then waited.
+
+    Help counts half: a helper that is now on its core, now off it, gains as much as it loses, and of two
+    threads each is slower than one.
+    """
     if mine in (0, parts):
         return  # how long a part takes is not known, or nobody helped
-    gained, debt = computing * (parts - mine) // mine - waiting, mailbox[_DEBT]
+    helped = computing * (parts - mine) // mine  # too long if this thread was off its core itself
+    gained, debt = min(helped // 2, _LARGE) - waiting, mailbox[_DEBT]
     again = gained < -_LARGE and debt > _LARGE
     mailbox[_DEBT] = min(max(0, (2 if again else 1) * debt - gained), _MOST)
     if again:
@@ -180,17 +187,17 @@ def _judge(mailbox, parts, mine, computing, waiting):
 
 
 @njit(error_model="numpy")
-def _take_parts(mailbox, job):
-    """Compute parts of a job until all are claimed, or until the mailbox holds another one; how many."""
+def _take_parts(mailbox, job, end):
+    """Compute parts of a job from one end until all are claimed, or the mailbox holds another one; how many."""
     mine = 0
     while True:
         address, parts = mailbox[_PART], mailbox[_PARTS]  # another job's, perhaps: then the claim fails
         claim = _load(mailbox, _CLAIM)
-        number = claim & ((1 << _PART_BITS) - 1)
-        if claim >> _PART_BITS != job or number >= parts:
+        front, back = claim & (_BACK - 1), claim >> _COUNT_BITS & (_BACK - 1)
+        if claim >> 2 * _COUNT_BITS != job or front + back >= parts:
             return mine
-        if _claim(mailbox, _CLAIM, claim):
-            _call(address, number, parts, mailbox)
+        if _claim(mailbox, _CLAIM, claim, end):
+            _call(address, front if end == _FRONT else parts - 1 - back, parts, mailbox)
             _add(mailbox, _FINISHED, 1)
             mine += 1
 
@@ -245,15 +252,15 @@ def _add(typing, words, index, value):
 
 
 @intrinsic
-def _claim(typing, words, index, seen):
-    """Add 1 to a word if it still is what was seen; whether it was."""
+def _claim(typing, words, index, seen, more):
+    """Add to a word if it still is what was seen; whether it was."""
 
     def build(context, builder, signature, arguments):
-        pointer = _word(context, builder, signature.args[0], *arguments[:2])
-        more = builder.add(arguments[2], ir.Constant(arguments[2].type, 1))
-        return builder.extract_value(builder.cmpxchg(pointer, arguments[2], more, "seq_cst", "seq_cst"), 1)
+        pointer, (seen, more) = _word(context, builder, signature.args[0], *arguments[:2]), arguments[2:]
+        swapped = builder.cmpxchg(pointer, seen, builder.add(seen, more), "seq_cst", "seq_cst")
+        return builder.extract_value(swapped, 1)
 
-    return types.boolean(words, types.intp, types.int64), build
+    return types.boolean(words, types.intp, types.int64, types.int64), build
 
 
 @intrinsic

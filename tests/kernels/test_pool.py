@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 import time
+from itertools import count
+from types import FunctionType
 
 import numpy as np
 import pytest
@@ -80,15 +82,11 @@ def test_a_pool_that_ended_begins_anew(pool):
 # Beside other work ----------------------------------------------------------------------------------------
 
 
-MS = 4_000_000  # ticks, about
-GAIN = (
-    8,
-    4,
-    MS,
-    0,
-)  # parts, the caller's own, time of computing and of waiting: the same done by others
-LOSS = (8, 4, MS, 5 * MS)  # the same, less five times as much
-SMALL_LOSS = (8, 7, 7_000, 2_000)
+UNIT = 200_000  # ticks, some 0.08 ms
+#: Parts, the caller's own, its time of computing and of waiting.
+GAIN = (8, 4, 2 * UNIT, 0)  # others did as much, of which half counts
+LOSS = (8, 4, 2 * UNIT, 5 * UNIT)
+SMALL_LOSS = (8, 7, 14_000, 2_000)
 
 
 def judged(pool, *jobs):
@@ -103,18 +101,22 @@ def test_sharing_that_pays_owes_nothing(pool):
 
 
 def test_a_single_loss_is_paid_off(pool):
-    assert judged(pool, LOSS) == (4 * MS, 0)
-    assert judged(pool, GAIN) == (3 * MS, 0)
-    assert judged(pool, *[GAIN] * 3, LOSS) == (4 * MS, 0)
+    assert judged(pool, LOSS) == (4 * UNIT, 0)
+    assert judged(pool, GAIN) == (3 * UNIT, 0)
+    assert judged(pool, *[GAIN] * 3, LOSS) == (4 * UNIT, 0)
 
 
 def test_a_loss_before_the_last_is_paid_off_doubles_the_debt_and_is_worked_off_alone(pool):
-    assert judged(pool, LOSS, GAIN, LOSS) == (10 * MS, 10 * MS)
-    assert judged(pool, LOSS) == (24 * MS, 24 * MS)
+    assert judged(pool, LOSS, GAIN, LOSS) == (10 * UNIT, 10 * UNIT)
+    assert judged(pool, LOSS) == (24 * UNIT, 24 * UNIT)
+
+
+def test_a_caller_that_was_off_its_core_has_not_gained_so_much(pool):
+    assert judged(pool, LOSS, (8, 1, 100 * UNIT, 0)) == (4 * UNIT - pool_module._LARGE, 0)
 
 
 def test_small_losses_add_up_and_nobody_works_alone_for_them(pool):
-    assert judged(pool, LOSS, *[SMALL_LOSS] * 100) == (4 * MS + 100 * 1_000, 0)
+    assert judged(pool, LOSS, *[SMALL_LOSS] * 100) == (4 * UNIT + 100 * 1_000, 0)
 
 
 def test_the_debt_has_a_limit(pool):
@@ -123,17 +125,17 @@ def test_the_debt_has_a_limit(pool):
 
 @pytest.mark.parametrize("mine", [0, 8])
 def test_who_had_no_part_or_all_of_them_knows_nothing(pool, mine):
-    assert judged(pool, (8, mine, 0, 5 * MS), (8, mine, 0, 5 * MS)) == (0, 0)
+    assert judged(pool, (8, mine, 0, 5 * UNIT), (8, mine, 0, 5 * UNIT)) == (0, 0)
 
 
-def test_alone_the_caller_does_every_part_and_wakes_nobody(pool):
+def test_alone_the_caller_does_every_part_and_wakes_nobody(pool, monkeypatch):
     let_sleep(pool)
     pool.mailbox[pool_module._ALONE] = 2**40  # some minutes
     job = pool.mailbox[pool_module._JOB]
-    for _ in range(3):
-        np.testing.assert_array_equal(counted(pool, 16, 1, 1), 1)
-        time.sleep(0.02)
-        assert pool.asleep == pool.threads - 1
+    with monkeypatch.context() as patch:
+        patch.setattr(pool._wake, "set", lambda: pytest.fail("somebody is woken"))
+        for _ in range(3):
+            np.testing.assert_array_equal(counted(pool, 16, 1, 1), 1)
     assert pool.mailbox[pool_module._JOB] == job  # nothing was posted
     assert pool.mailbox[pool_module._ALONE] < 2**40 - 2
     pool.mailbox[pool_module._ALONE] = 1
@@ -159,7 +161,7 @@ def test_a_helper_that_is_off_its_core_is_noticed(pool):
 @Part
 def _one_is_slow(number, parts, words):
     mine = floats(words[0] + 4 * number, (1,))
-    for step in range(words[1] if number == 5 else 2_000):
+    for step in range(words[1] if number == 12 else 2_000):
         mine[0] += step & 1
 
 
@@ -167,6 +169,40 @@ def _one_is_slow(number, parts, words):
 def _one_slow_job(mailbox, address, parts, counts, steps):
     mailbox[WORDS], mailbox[WORDS + 1] = counts.ctypes.data, steps
     run(mailbox, address, parts)
+
+
+def test_a_helper_that_others_keep_off_its_core_goes_to_sleep_as_soon():
+    looks, ticks = [], count(step=pool_module._PATIENCE // 4)
+    names = {"_ticks": ticks.__next__, "_load": lambda *_: 0, "_add": lambda *_: None, "_wait": looks.append}
+    FunctionType(pool_module._watch.py_func.__code__, vars(pool_module) | names)(None, pool_module._PATIENCE)
+    assert 1 < len(looks) <= 4
+
+
+def test_without_a_clock_a_helper_goes_to_sleep_after_some_looks():
+    looks, names = [], {"_ticks": lambda: 0, "_load": lambda *_: 0, "_add": lambda *_: None}
+    names = vars(pool_module) | names | {"_wait": looks.append}
+    FunctionType(pool_module._watch.py_func.__code__, names)(None, pool_module._PATIENCE)
+    assert 50_000 < len(looks) < 500_000
+
+
+@pytest.mark.parametrize(
+    ("end", "order"),
+    [(pool_module._FRONT, [0, 1, 2, 3]), (pool_module._BACK, [3, 2, 1, 0])],
+    ids=["caller", "helper"],
+)
+def test_the_caller_begins_at_the_front_and_a_helper_at_the_back(end, order):
+    mailbox, taken = [0] * pool_module.WORDS, []
+    mailbox[pool_module._PARTS] = 4
+
+    def claim(mailbox, index, seen, more):
+        mailbox[index] += more
+        return True
+
+    names = {"_load": list.__getitem__, "_add": lambda *_: None, "_claim": claim}
+    names |= {"_call": lambda address, number, *_: taken.append(number)}
+    take_parts = FunctionType(pool_module._take_parts.py_func.__code__, vars(pool_module) | names)
+    assert take_parts(mailbox, 0, end) == 4
+    assert taken == order
 
 
 def test_the_pool_of_a_process_has_the_threads_that_numba_has():

@@ -39,10 +39,10 @@ class Mailbox:
         step()
         self.words[index] += value
 
-    def claim(self, index, seen):
+    def claim(self, index, seen, more):
         step()
         unchanged = self.words[index] == seen
-        self.words[index] += unchanged
+        self.words[index] += more * unchanged
         return unchanged
 
 
@@ -195,23 +195,26 @@ DEFECTS = {
         "a part of another job",
     ),
     "a claim does not say of which job": (
-        "claim >> _PART_BITS != job or number",
-        "number",
+        "claim >> 2 * _COUNT_BITS != job or front",
+        "front",
         (1, 1),
         "a part of another job",
     ),
-    "nor is it compared": ("job << _PART_BITS", "0 << _PART_BITS", (1,), "for ever"),
+    "nor is it compared": ("job << 2 * _COUNT_BITS", "0 << 2 * _COUNT_BITS", (1,), "for ever"),
     "two claim the same part": (
-        "if _claim(mailbox, _CLAIM, claim):",
-        "_store(mailbox, _CLAIM, claim + 1)\n        if True:",
+        "if _claim(mailbox, _CLAIM, claim, end):",
+        "_store(mailbox, _CLAIM, claim + end)\n        if True:",
         (1,),
         "a part is still computed",
     ),
-    "one part too many": ("number >= parts", "number > parts", (1,), "each part is computed once"),
+    "one part too many": ("back >= parts", "back > parts", (1,), "each part is computed once"),
+    "both ends are one": ("parts - 1 - back", "back", (2,), "each part is computed once"),
     "the last part is not waited for": ("< parts:", "< parts - 1:", (2,), "each part is computed once"),
     "finished before it is computed": (
-        "            _call(address, number, parts, mailbox)\n            _add(mailbox, _FINISHED, 1)\n",
-        "            _add(mailbox, _FINISHED, 1)\n            _call(address, number, parts, mailbox)\n",
+        "            _call(address, front if end == _FRONT else parts - 1 - back, parts, mailbox)\n"
+        "            _add(mailbox, _FINISHED, 1)\n",
+        "            _add(mailbox, _FINISHED, 1)\n"
+        "            _call(address, front if end == _FRONT else parts - 1 - back, parts, mailbox)\n",
         (1,),
         "each part is computed once",
     ),
