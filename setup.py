@@ -17,7 +17,7 @@ setup(
     package_dir={"cgan_raw.kernels": "kernels"},
     package_data={
         "cgan_raw.data": ["mnist/*"],
-        "cgan_raw.evaluation": ["classifier.json", "classifier.safetensors"],
+        "cgan_raw.evaluate": ["classifier.json", "classifier.safetensors"],
         "cgan_raw.kernels": ["*.md", "*.cuh", "**/*.cu", "**/*.h", "**/*.cpp"],
     },
 )

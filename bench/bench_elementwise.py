@@ -8,6 +8,6 @@ import pytest
 from .kernels import cases
 
 
-@pytest.mark.parametrize("case", cases("activation", "adam", "batch", "embedding", "progress"), ids=str)
+@pytest.mark.parametrize("case", cases("activation", "adam", "batch", "embedding", "bookkeeping"), ids=str)
 def test_elementwise(case, time_kernel):
     time_kernel(case)

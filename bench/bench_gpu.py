@@ -2,7 +2,7 @@
 
 import pytest
 
-from cgan_raw import gpu
+from cgan_raw.devices import gpu
 
 from .device import places
 from .kernels import backends

@@ -32,8 +32,8 @@ from pathlib import Path
 import numpy as np
 from cgan_raw.kernels.registry import Kernel, Op
 
-from cgan_raw import gpu
-from cgan_raw.backends import make_backend
+from cgan_raw.devices import gpu
+from cgan_raw.devices.choice import make_backend
 
 WARM = 3  # calls before those that are timed
 

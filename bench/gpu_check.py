@@ -25,9 +25,9 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cgan_raw import cli
+from cgan_raw.console import cli
 from cgan_raw.errors import InputError
-from cgan_raw.files import write_atomically
+from cgan_raw.files.writing import write_atomically
 
 from .gpu_steps import STEPS, Folders, NotProven, Step
 

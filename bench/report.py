@@ -11,9 +11,9 @@ import os
 import sys
 from pathlib import Path
 
-from cgan_raw import cli
+from cgan_raw.console import cli
 from cgan_raw.errors import InputError
-from cgan_raw.files import write_atomically
+from cgan_raw.files.writing import write_atomically
 
 from . import plots
 from .results import CHECKOUT, RESULTS, load, tag

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cgan_raw.errors import InputError
-from cgan_raw.files import write_atomically
+from cgan_raw.files.writing import write_atomically
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 RESULTS = CHECKOUT / "bench" / "results"

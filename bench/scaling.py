@@ -11,8 +11,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from cgan_raw import cli
 from cgan_raw.config import TrainConfig
+from cgan_raw.console import cli
 
 from .results import CHECKOUT, RESULTS, keep, tag
 from .stamp import stamp

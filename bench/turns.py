@@ -28,7 +28,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from cgan_raw import gpu
+from cgan_raw.devices import gpu
 from cgan_raw.errors import InputError, TrainingError
 
 from .peers import IMPLEMENTATIONS

@@ -15,9 +15,9 @@ import safetensors.numpy
 
 from .config import TrainConfig
 from .errors import InputError
-from .files import write_atomically
+from .files.reading import read_bytes
+from .files.writing import write_atomically
 from .models import checkpoint_shapes
-from .reading import read_bytes
 
 FILE_NAME = "checkpoint.safetensors"
 FORMAT = "cgan_raw/1"

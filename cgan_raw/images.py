@@ -15,10 +15,10 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from .config import SIDE
+from .console.progress import bar
 from .errors import InputError
-from .files import write_atomically
-from .progress import bar
-from .reading import read_bytes
+from .files.reading import read_bytes
+from .files.writing import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

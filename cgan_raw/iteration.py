@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from .backend import Backend
+from . import streams
 from .config import CLASSES, LATENT, PIXELS, TrainConfig
 from .data import Dataset
+from .devices.backend import Backend
 from .layers import Mode
 from .losses import BinaryCrossEntropy
 from .models import Network, Parameters
 from .optim import Adam
-
-INDICES_STREAM, NOISE_STREAM, LABELS_STREAM = 0, 1, 2
 
 #: What changes: the iteration's number, and the number of the Adam update on D (real), on D (fake) and on G.
 _COUNTERS_AT_START = (0, -1, 0, 0)
@@ -91,10 +90,10 @@ class Iteration:
         A plain GAN has no layer that reads a label; all else is drawn alike.
         """
         ops = self.ops
-        ops.random_integers(self.indices, self.iteration, self.seed, INDICES_STREAM, len(self.images))
+        ops.random_integers(self.indices, self.iteration, self.seed, streams.INDICES, len(self.images))
         ops.batch_gather(self.x, self.y, self.images, self.labels, self.indices)
-        ops.random_normal(self.noise, self.iteration, self.seed, NOISE_STREAM)
-        ops.random_integers(self.wanted, self.iteration, self.seed, LABELS_STREAM, CLASSES)
+        ops.random_normal(self.noise, self.iteration, self.seed, streams.NOISE)
+        ops.random_integers(self.wanted, self.iteration, self.seed, streams.LABELS, CLASSES)
 
     def _train_discriminator(self, x, mode: Mode, loss: BinaryCrossEntropy, adam: Adam) -> None:
         loss.forward(self.discriminator.forward(x, mode))

@@ -12,8 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .backend import Backend
+from . import streams
 from .config import BATCHNORM_EPS, BATCHNORM_MOMENTUM, DROPOUT_RATE, EMBEDDING_LIMIT, LEAKY_SLOPE
+from .devices.backend import Backend
 
 Array = Any  #: an array of the backend: numpy.ndarray, or one on a device
 
@@ -217,7 +218,7 @@ class Dropout(Layer):
     def forward(self, x, mode):
         if not mode.training:
             return x
-        stream = 16 + 4 * mode.phase + self.index
+        stream = streams.dropout(mode.phase, self.index)
         self.ops.dropout_forward(self.y, self.mask, x, self.iteration, self.seed, stream, DROPOUT_RATE)
         return self.y
 

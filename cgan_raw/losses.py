@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .backend import Backend
+from .devices.backend import Backend
 from .layers import Array
 
 

@@ -12,33 +12,20 @@ from itertools import pairwise
 
 import numpy as np
 
-from .backend import Backend
+from . import streams
 from .config import CGAN, CLASSES, DISCRIMINATOR_WIDTHS, GENERATOR_WIDTHS, LATENT, PIXELS
-from .layers import (
-    Array,
-    BatchNorm,
-    Constant,
-    Dense,
-    Dropout,
-    Embedding,
-    Layer,
-    LeakyReLU,
-    Mode,
-    Tanh,
-    Tensor,
-)
+from .devices.backend import Backend
+from .layers import Array, BatchNorm, Constant, Dense, Dropout, Embedding, Layer, LeakyReLU, Mode, Tanh, Tensor
 
-_GENERATOR_STREAM = 64  # embedding, then the dense layers in order
-_DISCRIMINATOR_STREAM = 69
 _PADDING = 32  # elements: each parameter starts on a boundary of 128 bytes, which wide loads want
 
 
 def generator_layers(model: str = CGAN) -> list[Layer]:
     """z (B, 100), and the label in a conditional GAN -> image (B, 784) in [-1, 1]."""
-    layers = _embedding(model, LATENT, _GENERATOR_STREAM)
+    layers = _embedding(model, LATENT, streams.GENERATOR)
     widths = (LATENT, *GENERATOR_WIDTHS, PIXELS)
     for i, (inputs, outputs) in enumerate(pairwise(widths)):
-        layers.append(Dense(f"dense{i}", inputs, outputs, _GENERATOR_STREAM + 1 + i, first=not layers))
+        layers.append(Dense(f"dense{i}", inputs, outputs, streams.GENERATOR + 1 + i, first=not layers))
         if i < len(GENERATOR_WIDTHS):
             layers += [LeakyReLU(f"leaky_relu{i}", outputs), BatchNorm(f"batchnorm{i}", outputs)]
     return [*layers, Tanh("tanh", PIXELS)]
@@ -46,10 +33,10 @@ def generator_layers(model: str = CGAN) -> list[Layer]:
 
 def discriminator_layers(model: str = CGAN) -> list[Layer]:
     """Image (B, 784), and the label in a conditional GAN -> logit (B, 1) of the image being real."""
-    layers = _embedding(model, PIXELS, _DISCRIMINATOR_STREAM)
+    layers = _embedding(model, PIXELS, streams.DISCRIMINATOR)
     widths = (PIXELS, *DISCRIMINATOR_WIDTHS, 1)
     for i, (inputs, outputs) in enumerate(pairwise(widths)):
-        layers.append(Dense(f"dense{i}", inputs, outputs, _DISCRIMINATOR_STREAM + 1 + i, first=not layers))
+        layers.append(Dense(f"dense{i}", inputs, outputs, streams.DISCRIMINATOR + 1 + i, first=not layers))
         if i < len(DISCRIMINATOR_WIDTHS):
             layers.append(LeakyReLU(f"leaky_relu{i}", outputs))
             if i >= 1:

@@ -14,9 +14,9 @@ from pathlib import Path
 from . import __version__, checkpoint
 from .config import TrainConfig
 from .errors import InputError
-from .files import append, check_file, check_folder, remove_partial_files, write_atomically
-from .lock import Lock
-from .reading import read_bytes, read_object
+from .files.lock import Lock
+from .files.reading import read_bytes, read_object
+from .files.writing import append, check_file, check_folder, remove_partial_files, write_atomically
 
 CONFIG_FILE = "config.json"
 METRICS_FILE = "metrics.jsonl"

@@ -58,7 +58,7 @@ __device__ inline real sum_over_block(real value, real* scratch) {
     return scratch[0];
 }
 
-// ---- Philox4x32-10: random/reference.py (1) to (4) ----------------------------------------------------------
+// ---- Philox4x32-10: philox/reference.py (1) to (4) ----------------------------------------------------------
 
 struct Words {
     word32 w[4];

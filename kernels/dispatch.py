@@ -45,7 +45,7 @@ class LaunchedOp:
     def __call__(self, *arguments) -> None:
         sizes = self.op.sizes(arguments)
         version = self.op.launched(self.kernels, sizes) if self.version is None else self.version
-        grid, block = self.kernels[version].launch(**sizes)
+        grid, block = self.kernels[version].geometry(**sizes)
         module = self.modules(self.op.package)
         module.launch(self.op.function(version), grid, block, (*arguments, *sizes.values()))
 

@@ -13,7 +13,7 @@ PLANE = (32, 8)
 LINE = (THREADS, 1)
 
 
-class Launch(NamedTuple):
+class Geometry(NamedTuple):
     """A grid of ``grid`` blocks, each of ``block`` = (x, y) threads."""
 
     grid: int
@@ -25,26 +25,26 @@ def ceil_div(a: int, b: int) -> int:
     return -(-a // b)
 
 
-def plane(rows: int, columns: int) -> Launch:
+def plane(rows: int, columns: int) -> Geometry:
     """One thread an element of a (rows, columns) array."""
     x, y = PLANE
-    return Launch(ceil_div(rows, y) * ceil_div(columns, x), PLANE)
+    return Geometry(ceil_div(rows, y) * ceil_div(columns, x), PLANE)
 
 
-def all_rows(columns: int) -> Launch:
+def all_rows(columns: int) -> Geometry:
     """One block for every 32 columns, with all their rows."""
-    return Launch(ceil_div(columns, PLANE[0]), PLANE)
+    return Geometry(ceil_div(columns, PLANE[0]), PLANE)
 
 
-def line(n: int) -> Launch:
+def line(n: int) -> Geometry:
     """One thread for each of n elements."""
-    return Launch(ceil_div(n, THREADS), LINE)
+    return Geometry(ceil_div(n, THREADS), LINE)
 
 
-def fours(n: int) -> Launch:
+def fours(n: int) -> Geometry:
     """One thread for every four of n elements: a block of random words."""
     return line(ceil_div(n, 4))
 
 
-def one_block() -> Launch:
-    return Launch(1, LINE)
+def one_block() -> Geometry:
+    return Geometry(1, LINE)

@@ -115,7 +115,7 @@ def sum_over_block(value, scratch):
     return scratch[0]
 
 
-# Philox4x32-10: random/reference.py (1) to (4) ------------------------------------------------------------
+# Philox4x32-10: philox/reference.py (1) to (4) ------------------------------------------------------------
 # Every word is carried as a uint64 below 2^32, which Numba's typing leaves alone.
 
 

@@ -14,20 +14,20 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from types import SimpleNamespace
 
-from .geometry import Launch
+from .geometry import Geometry
 
 #: The op folders in reading order: by the parallel pattern that each one teaches.
 FOLDERS = (
     "activation",  # map
     "adam",  # map with state
-    "random",  # counter-based random numbers
+    "philox",  # counter-based random numbers
     "dropout",
     "batch",  # gather
     "embedding",  # gather and scatter
     "bce",  # reduce to a number
     "batchnorm",  # reduce columns
     "dense",  # tiling
-    "progress",  # bookkeeping on the device
+    "bookkeeping",  # bookkeeping on the device
 )
 
 #: Kernels index with an int.  What they add to an index on the way, up to a block of threads, must fit too.
@@ -60,19 +60,19 @@ class Argument:
 class Kernel:
     """One implementation of an op: a backend and, where there are several, a version named by a word.
 
-    ``launch`` maps sizes as keywords to the grid and block of a kernel that is launched.  ``rounding`` is the
+    ``geometry`` maps sizes as keywords to the grid and block of a kernel that is launched.  ``rounding`` is the
     relative error of a product whose float32 factors are rounded first.
     """
 
     backend: str
     version: str | None = None
-    launch: Callable[..., Launch] | None = None
+    geometry: Callable[..., Geometry] | None = None
     rounding: float = 0.0
 
 
-def gpu(launch: Callable[..., Launch]) -> tuple[Kernel, ...]:
+def one_version(geometry: Callable[..., Geometry]) -> tuple[Kernel, ...]:
     """The kernels of an op that has one version, on the CPU and in both languages on a GPU."""
-    return (Kernel("cpu"), Kernel("cuda", None, launch), Kernel("numba_cuda", None, launch))
+    return (Kernel("cpu"), Kernel("cuda", None, geometry), Kernel("numba_cuda", None, geometry))
 
 
 @dataclass(frozen=True)

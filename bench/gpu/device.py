@@ -8,7 +8,7 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-from cgan_raw.backends import make_backend
+from cgan_raw.devices.choice import make_backend
 from cgan_raw.errors import InputError
 
 from ..stamp import stamp

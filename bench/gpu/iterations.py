@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from cgan_raw.backends import make_backend
 from cgan_raw.config import TrainConfig
 from cgan_raw.data import load_training
+from cgan_raw.devices.choice import make_backend
 from cgan_raw.iteration import Iteration
 
 from ..results import keep, reason

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from cgan_raw import train
 from cgan_raw.config import TrainConfig
-from cgan_raw.files import write_atomically
+from cgan_raw.files.writing import write_atomically
 from cgan_raw.runs import METRICS_FILE, read_metrics, sample_paths
+from cgan_raw.train import __main__ as train
 
 from ..results import CHECKOUT, keep
 

@@ -25,10 +25,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cgan_raw import gpu
-from cgan_raw.backends import make_backend
 from cgan_raw.config import TrainConfig
 from cgan_raw.data import load_training
+from cgan_raw.devices import gpu
+from cgan_raw.devices.choice import make_backend
 from cgan_raw.models import LAYERS, Parameters
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from cgan_raw.backends import make_backend
 from cgan_raw.config import TrainConfig
 from cgan_raw.data import Dataset
+from cgan_raw.devices.choice import make_backend
 from cgan_raw.iteration import Iteration
 
 _HISTORY = 5_000  # iterations: the most that one call of run() can report

@@ -4,8 +4,8 @@ On a GPU each product has a ladder of versions, from the formula to the tensor c
 by shape.
 """
 
-from ..geometry import Launch, all_rows, ceil_div, plane
-from ..registry import Kernel, Op, gpu
+from ..geometry import Geometry, all_rows, ceil_div, plane
+from ..registry import Kernel, Op, one_version
 
 TILE = 16  # tiled: a block's tile is TILE x TILE, one element a thread
 ROWS, COLUMNS, DEPTH = 32, 64, 16  # register_tiled, vectorised: a block's tile, and the depth of a piece of it
@@ -38,19 +38,19 @@ def choose(rows: int, columns: int, depth: int) -> tuple[str, ...]:
 def _ladder(sizes) -> tuple[Kernel, ...]:
     """The kernels of a product; ``sizes`` maps the op's sizes to (rows, columns, depth)."""
 
-    def launch(version):
+    def geometry(version):
         high, wide, block = _TILES[version]
 
         def tiles(**named):
             rows, columns, _ = sizes(**named)
-            return Launch(ceil_div(rows, high) * ceil_div(columns, wide), block)
+            return Geometry(ceil_div(rows, high) * ceil_div(columns, wide), block)
 
         return tiles
 
-    launches = {"naive": lambda **named: plane(*sizes(**named)[:2])} | {v: launch(v) for v in _TILES}
+    geometries = {"naive": lambda **named: plane(*sizes(**named)[:2])} | {v: geometry(v) for v in _TILES}
     rounding = {"tensor_core": TF32_ROUNDING}
-    cuda = (Kernel("cuda", version, tiles, rounding.get(version, 0.0)) for version, tiles in launches.items())
-    numba = (Kernel("numba_cuda", v, tiles) for v, tiles in launches.items() if v not in _CUDA_ONLY)
+    cuda = (Kernel("cuda", version, tiles, rounding.get(version, 0.0)) for version, tiles in geometries.items())
+    numba = (Kernel("numba_cuda", v, tiles) for v, tiles in geometries.items() if v not in _CUDA_ONLY)
     return (Kernel("cpu"), *cuda, *numba)
 
 
@@ -88,7 +88,7 @@ BACKWARD_BIAS = Op(
     name="dense_backward_bias",
     signature="db(N) <- dy(M,N)",
     flops=lambda M, N: M * N,
-    kernels=gpu(lambda M, N: all_rows(N)),
+    kernels=one_version(lambda M, N: all_rows(N)),
 )
 
 OPS = (FORWARD, BACKWARD_INPUT, BACKWARD_WEIGHT, BACKWARD_BIAS)

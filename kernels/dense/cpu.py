@@ -112,16 +112,16 @@ def _block(out, left, left_row, right, start, fresh, panels, i0, i1, j0, j1, col
             _copy(padded, deep, by, by_row, rows, deep)
             by, by_row = padded, deep
         for j in range(j0, j1, COLUMNS):
-            panel, there = panels[(j - j0) * deep :], min(COLUMNS, j1 - j)
+            panel, wide = panels[(j - j0) * deep :], min(COLUMNS, j1 - j)
             to, to_row = out[i * columns + j :], columns
             first, first_row = (start[j:], 0) if fresh else (to, to_row)
-            partial = there < COLUMNS or rows < ROWS - 1
+            partial = wide < COLUMNS or rows < ROWS - 1
             if partial:
-                _copy(aside, COLUMNS, first, first_row, rows, there)
+                _copy(aside, COLUMNS, first, first_row, rows, wide)
                 to, to_row, first, first_row = aside, COLUMNS, aside, COLUMNS
-            if t == 0 and there < COLUMNS:
-                _copy(panel, COLUMNS, right[j:], columns, deep, there)
-            if t == 0 and there == COLUMNS:
+            if t == 0 and wide < COLUMNS:
+                _copy(panel, COLUMNS, right[j:], columns, deep, wide)
+            if t == 0 and wide == COLUMNS:
                 if rows == ROWS - 1:
                     packing_lower_tile(
                         to, to_row, by, by_row, right[j:], columns, first, first_row, deep, panel
@@ -133,7 +133,7 @@ def _block(out, left, left_row, right, start, fresh, panels, i0, i1, j0, j1, col
             else:
                 tile(to, to_row, by, by_row, panel, COLUMNS, first, first_row, deep, panel)
             if partial:
-                _copy(out[i * columns + j :], columns, aside, COLUMNS, rows, there)
+                _copy(out[i * columns + j :], columns, aside, COLUMNS, rows, wide)
 
 
 @device

@@ -1,7 +1,7 @@
 """Inverted dropout, its mask drawn by the counter-based generator."""
 
 from ..geometry import fours, plane
-from ..registry import Op, gpu
+from ..registry import Op, one_version
 
 FORWARD = Op(
     package=__name__,
@@ -9,14 +9,14 @@ FORWARD = Op(
     signature="y(B,C) mask(B,C):uint8 <- x(B,C) iteration(1):int64 seed:uint64 stream:uint32 rate",
     flops=lambda B, C: 27 * B * C,
     backward=("dropout_backward",),
-    kernels=gpu(lambda B, C: fours(B * C)),
+    kernels=one_version(lambda B, C: fours(B * C)),
 )
 BACKWARD = Op(
     package=__name__,
     name="dropout_backward",
     signature="dx(B,C) <- dy(B,C) mask(B,C):uint8 rate",
     flops=lambda B, C: B * C,
-    kernels=gpu(lambda B, C: plane(B, C)),
+    kernels=one_version(lambda B, C: plane(B, C)),
 )
 
 OPS = (FORWARD, BACKWARD)

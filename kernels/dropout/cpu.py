@@ -4,7 +4,7 @@ Drawing and applying are two loops, and whole blocks of four words have no test 
 """
 
 from ..compile import kernel
-from ..random.cpu import stream_block, uniform
+from ..philox.cpu import stream_block, uniform
 
 
 @kernel

@@ -7,7 +7,7 @@
 The mask is a constant to the backward pass.  The division keeps the mean of y at x, so inference does nothing.
 """
 
-from ..random.reference import stream_words, uniform
+from ..philox.reference import stream_words, uniform
 
 
 def dropout_forward(y, mask, x, iteration, seed, stream, rate):

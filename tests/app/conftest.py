@@ -3,7 +3,7 @@
 import pytest
 from commands import call, idx, random_data, write_data
 
-from cgan_raw import train
+from cgan_raw.train import __main__ as train
 
 #: Flags that make a run quick; the networks are always the real ones.
 SMALL = ("--device", "cpu", "--batch-size", 4)

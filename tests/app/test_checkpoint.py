@@ -15,10 +15,11 @@ from commands import leftovers
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cgan_raw import checkpoint, files
+from cgan_raw import checkpoint
 from cgan_raw.checkpoint import Checkpoint, load, save
 from cgan_raw.config import TrainConfig
 from cgan_raw.errors import InputError
+from cgan_raw.files import writing as files
 
 WIDTHS_G, WIDTHS_D = (100, 256, 512, 1024, 784), (784, 512, 512, 512, 1)
 

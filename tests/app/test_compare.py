@@ -15,7 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.table import Table
 from PIL import Image
 
-from cgan_raw import compare, comparison
+from cgan_raw.compare import __main__ as compare
+from cgan_raw.compare import comparison
 
 EVALUATION = {
     "iteration": 60,

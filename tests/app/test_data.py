@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from commands import assert_refused, call, idx, outcome, random_data, start, write_data
 
-from cgan_raw import train
 from cgan_raw.data import idx as reader
 from cgan_raw.data import load_test, load_training
 from cgan_raw.data.idx import EMBEDDED, read_idx
 from cgan_raw.errors import InputError
+from cgan_raw.train import __main__ as train
 
 SHA256 = {
     "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",

@@ -8,8 +8,9 @@ import pytest
 from cgan_raw.kernels.simt import compiler
 from commands import ENVIRONMENT, PATIENCE, assert_refused, call
 
-from cgan_raw import cli, train
+from cgan_raw.console import cli
 from cgan_raw.errors import explain
+from cgan_raw.train import __main__ as train
 
 #: Every command's help, then a short run; sys.argv are train's flags.
 WITHOUT_DOCSTRINGS = """
@@ -18,7 +19,7 @@ assert False, "asserts are left out"
 for name in ("train", "sample", "evaluate", "compare", "export", "evaluation.train_classifier"):
     with contextlib.suppress(SystemExit), contextlib.redirect_stdout(sys.stderr):
         importlib.import_module(f"cgan_raw.{name}").main(["--help"])
-from cgan_raw import train
+from cgan_raw.train import __main__ as train
 sys.exit(train.main(sys.argv[1:]) or os.environ["MPLBACKEND"] != "Qt4Agg")
 """
 
@@ -51,7 +52,7 @@ for module, names in (
 ):
     for name in names:
         delattr(module, name)
-from cgan_raw import train
+from cgan_raw.train import __main__ as train
 sys.exit(train.main(sys.argv[1:]))
 """
 

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from commands import assert_failed, assert_refused, call, leftovers
 
-from cgan_raw import export, files
-from cgan_raw.backends import make_backend
 from cgan_raw.checkpoint import load
+from cgan_raw.devices.choice import make_backend
+from cgan_raw.export import __main__ as export
+from cgan_raw.files import writing as files
 from cgan_raw.layers import Mode
 from cgan_raw.models import Network
-from cgan_raw.sampling import load_generator, noise
+from cgan_raw.sampler import load_generator, noise
 
 COUNT = 13
 

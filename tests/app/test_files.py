@@ -11,8 +11,8 @@ from contextlib import contextmanager
 import pytest
 from commands import ENVIRONMENT, PATIENCE, leftovers, outcome, start, wait_for
 
-from cgan_raw import files
-from cgan_raw.files import remove_partial_files, write_atomically
+from cgan_raw.files import writing as files
+from cgan_raw.files.writing import remove_partial_files, write_atomically
 
 OLD, NEW = b"old" * 1000, b"new" * 100_000
 
@@ -75,7 +75,7 @@ def test_interrupt_leaves_the_old_file_and_nothing_else(step, tmp_path):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from cgan_raw import files
+from cgan_raw.files import writing as files
 step, path, length = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 setattr(files.os, step, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
 files.write_atomically(path, bytes(length))
@@ -101,7 +101,8 @@ def test_kill_leaves_the_old_file_or_the_new(step, tmp_path):
 WAITING = """
 import sys, time
 from pathlib import Path
-from cgan_raw import cli, files
+from cgan_raw.console import cli
+from cgan_raw.files import writing as files
 files.os.fsync = lambda _: (print("ready", flush=True), time.sleep(100))
 sys.exit(cli.run(lambda: files.write_atomically(Path(sys.argv[1]), b"new")))
 """

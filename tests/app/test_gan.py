@@ -9,10 +9,11 @@ import pytest
 from commands import assert_refused, call
 from PIL import Image
 
-from cgan_raw import sample, train
 from cgan_raw.checkpoint import Checkpoint, load, save
 from cgan_raw.config import TrainConfig
 from cgan_raw.errors import InputError
+from cgan_raw.sample import __main__ as sample
+from cgan_raw.train import __main__ as train
 
 
 @pytest.fixture(scope="module")

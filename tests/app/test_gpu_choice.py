@@ -15,7 +15,7 @@ class Kernel:
         return lambda: print("launched", geometry)
 
 cuda.is_available, cuda.jit = lambda: True, lambda function: Kernel()
-from cgan_raw import gpu
+from cgan_raw.devices import gpu
 gpu._probe_numba()
 """
 

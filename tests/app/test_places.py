@@ -5,11 +5,14 @@ import shutil
 import pytest
 from commands import assert_refused, call
 
-from cgan_raw import compare, evaluate, export, sample
 from cgan_raw.checkpoint import FILE_NAME
+from cgan_raw.compare import __main__ as compare
 from cgan_raw.errors import InputError
-from cgan_raw.evaluation import report, train_classifier
-from cgan_raw.places import check_places
+from cgan_raw.evaluate import __main__ as evaluate
+from cgan_raw.evaluate import report, train_classifier
+from cgan_raw.export import __main__ as export
+from cgan_raw.files.places import check_places
+from cgan_raw.sample import __main__ as sample
 
 
 @pytest.fixture

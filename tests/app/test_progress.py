@@ -2,7 +2,7 @@
 
 import pytest
 
-from cgan_raw.progress import Progress
+from cgan_raw.console.progress import Progress
 
 LINE = {
     "iteration": 20,

@@ -9,10 +9,14 @@ import pytest
 from commands import assert_refused, call, metrics
 from PIL import Image
 
-from cgan_raw import compare, evaluate, export, sample, train
 from cgan_raw.checkpoint import FILE_NAME
+from cgan_raw.compare import __main__ as compare
 from cgan_raw.errors import InputError
-from cgan_raw.reading import read_bytes, read_object
+from cgan_raw.evaluate import __main__ as evaluate
+from cgan_raw.export import __main__ as export
+from cgan_raw.files.reading import read_bytes, read_object
+from cgan_raw.sample import __main__ as sample
+from cgan_raw.train import __main__ as train
 
 
 @pytest.fixture
@@ -146,7 +150,7 @@ def test_as_much_as_may_be_is_read(tmp_path):
 @pytest.mark.parametrize("name", ["samples.gif", "losses.png", "metrics.jsonl", "config.json", FILE_NAME])
 @pytest.mark.parametrize("instead", [a_folder, a_pipe])
 def test_place_of_a_file_that_training_could_not_write(name, instead, finished, small, tmp_path, monkeypatch):
-    monkeypatch.setattr("cgan_raw.trainer.Trainer.train", lambda *_: pytest.fail("it trains"))
+    monkeypatch.setattr("cgan_raw.train.trainer.Trainer.train", lambda *_: pytest.fail("it trains"))
     folder = tmp_path / "new"
     folder.mkdir()
     instead(folder / name)
@@ -159,7 +163,7 @@ def test_place_of_a_file_that_training_could_not_write(name, instead, finished, 
 def test_place_of_a_file_that_a_resumed_run_could_not_write(name, run, monkeypatch):
     put(a_folder, run / name)
     before = metrics(run)
-    monkeypatch.setattr("cgan_raw.trainer.Trainer.train", lambda *_: pytest.fail("it trains"))
+    monkeypatch.setattr("cgan_raw.train.trainer.Trainer.train", lambda *_: pytest.fail("it trains"))
     assert_refused(call(train.main, "--resume", run, "--iterations", 61), run / name)
     assert metrics(run) == before
 

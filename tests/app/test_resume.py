@@ -9,9 +9,11 @@ import pytest
 from commands import assert_failed, assert_refused, call, idx, losses, metrics, random_data, write_data
 from PIL import Image
 
-from cgan_raw import backends, train, trainer
-from cgan_raw.backend import Backend
 from cgan_raw.checkpoint import FILE_NAME, load
+from cgan_raw.devices import choice as backends
+from cgan_raw.devices.backend import Backend
+from cgan_raw.train import __main__ as train
+from cgan_raw.train import trainer
 
 
 @pytest.fixture

@@ -21,11 +21,16 @@ from commands import (
 )
 from PIL import Image
 
-from cgan_raw import cli, compare, lock, runs, train, trainer
+from cgan_raw import runs
 from cgan_raw.checkpoint import load
+from cgan_raw.compare import __main__ as compare
 from cgan_raw.config import TrainConfig
-from cgan_raw.lock import Lock
+from cgan_raw.console import cli
+from cgan_raw.files import lock
+from cgan_raw.files.lock import Lock
 from cgan_raw.runs import METRICS
+from cgan_raw.train import __main__ as train
+from cgan_raw.train import trainer
 
 
 def snapshot(folder: Path) -> dict[str, int]:

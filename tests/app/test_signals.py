@@ -12,10 +12,11 @@ from types import SimpleNamespace
 import pytest
 from commands import ENVIRONMENT, PATIENCE, call, outcome, start, wait_for
 
-from cgan_raw import cli, train
-from cgan_raw.files import write_atomically
-from cgan_raw.progress import bar
-from cgan_raw.stopping import SIGNALS
+from cgan_raw.console import cli
+from cgan_raw.console.progress import bar
+from cgan_raw.console.stopping import SIGNALS
+from cgan_raw.files.writing import write_atomically
+from cgan_raw.train import __main__ as train
 
 INT, TERM, HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 
@@ -134,8 +135,8 @@ def test_all_is_as_before_once_a_command_has_ended(small, tmp_path):
 #: Says "saved" some time after the first signal, which it hears as soon as sys.argv[1] allows.
 SAVING = """
 import hashlib, sys, time
-from cgan_raw import cli
-from cgan_raw.stopping import SIGNALS
+from cgan_raw.console import cli
+from cgan_raw.console.stopping import SIGNALS
 
 def main():
     with SIGNALS.deferred(announce=True):

@@ -32,9 +32,11 @@ from commands import (
     wait_for,
 )
 
-from cgan_raw import backends, train, trainer
-from cgan_raw.backend import Backend
 from cgan_raw.checkpoint import FILE_NAME, load
+from cgan_raw.devices import choice as backends
+from cgan_raw.devices.backend import Backend
+from cgan_raw.train import __main__ as train
+from cgan_raw.train import trainer
 
 #: The intervals of the run in ``finished``, so that checkpoints can be compared byte by byte.
 EVERY = ("--log-every", 5, "--sample-every", 20, "--checkpoint-every", 20)

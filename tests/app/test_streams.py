@@ -11,21 +11,25 @@ from types import SimpleNamespace
 import pytest
 from commands import ENVIRONMENT, PATIENCE, Outcome, assert_failed, call
 
-from cgan_raw import compare, evaluate, export, sample, train
 from cgan_raw.checkpoint import FILE_NAME
-from cgan_raw.evaluation import measure, report, train_classifier
+from cgan_raw.compare import __main__ as compare
+from cgan_raw.evaluate import __main__ as evaluate
+from cgan_raw.evaluate import measure, report, train_classifier
+from cgan_raw.export import __main__ as export
+from cgan_raw.sample import __main__ as sample
+from cgan_raw.train import __main__ as train
 
 #: A command that prints and then ends with sys.argv[1].
 COMMAND = """
 import sys
-from cgan_raw import cli
+from cgan_raw.console import cli
 sys.exit(cli.run(lambda: print("Fréchet") or int(sys.argv[1])))
 """
 
 #: A command that shows how far it has come.
 PROGRESS = """
 import sys
-from cgan_raw import cli, progress
+from cgan_raw.console import cli, progress
 def main():
     with progress.Progress(0, 1, 1, quiet=False) as shown:
         shown.say("a line")

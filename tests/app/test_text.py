@@ -11,11 +11,17 @@ import safetensors.numpy
 from commands import assert_refused, call, idx, random_data, write_data
 from PIL import Image
 
-from cgan_raw import cli, compare, comparison, evaluate, export, sample, train
 from cgan_raw.checkpoint import FILE_NAME
+from cgan_raw.compare import __main__ as compare
+from cgan_raw.compare import comparison
+from cgan_raw.console import cli
+from cgan_raw.console.text import printable
 from cgan_raw.errors import InputError
-from cgan_raw.evaluation import measure, report, train_classifier
-from cgan_raw.text import printable
+from cgan_raw.evaluate import __main__ as evaluate
+from cgan_raw.evaluate import measure, report, train_classifier
+from cgan_raw.export import __main__ as export
+from cgan_raw.sample import __main__ as sample
+from cgan_raw.train import __main__ as train
 
 #: Clears a screen, in two ways, begins lines, rings, turns a line around, and is no UTF-8, no character.
 HOSTILE = "\x1b[2J\x9b2J\r\n\x07\u202e\u2028" + os.fsdecode(b"\xff") + "\uffff"

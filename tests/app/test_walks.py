@@ -7,9 +7,10 @@ import pytest
 from commands import assert_refused, call
 from PIL import Image, ImageSequence
 
-from cgan_raw import sample, sampling, sheets
 from cgan_raw.checkpoint import load, save
 from cgan_raw.images import grid
+from cgan_raw.sample import __main__ as sample
+from cgan_raw.sample import sheets
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +123,7 @@ def test_film_goes_through_the_columns_and_back(draw, tmp_path):
 
 def test_many_images_are_drawn_a_part_at_a_time(draw, monkeypatch):
     whole, labels = draw("--digits", "58", "--count", 10)
-    monkeypatch.setattr(sampling, "_ROWS", 8)
+    monkeypatch.setattr(sampler, "_ROWS", 8)
     parts, again = draw("--digits", "58", "--count", 10)
     assert labels == again
     assert_alike(parts, whole)

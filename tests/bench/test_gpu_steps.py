@@ -12,7 +12,7 @@ from bench import gpu_steps
 from bench.gpu import iterations, train
 from bench.gpu_check import FAILED, PASSED, run
 from bench.gpu_steps import Step
-from cgan_raw.backends import make_backend
+from cgan_raw.devices.choice import make_backend
 
 
 def judge(folders, figures, code=0):

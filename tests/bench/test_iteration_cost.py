@@ -7,8 +7,9 @@ from cgan_raw.kernels.registry import ops
 
 from bench.calls import COST_FILE, iteration_cost, network_calls
 from bench.kernels import cases
+from cgan_raw import streams
 from cgan_raw.config import CLASSES, PIXELS
-from cgan_raw.iteration import LABELS_STREAM, Iteration
+from cgan_raw.iteration import Iteration
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +25,7 @@ def test_a_launch_too_many_is_seen(on_file):
     def run(iteration):
         Iteration.run(iteration)
         iteration.ops.random_integers(
-            iteration.wanted, iteration.iteration, iteration.seed, LABELS_STREAM, CLASSES
+            iteration.wanted, iteration.iteration, iteration.seed, streams.LABELS, CLASSES
         )
 
     cost = iteration_cost(run)

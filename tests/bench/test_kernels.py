@@ -18,7 +18,7 @@ from bench.calls import network_calls
 from bench.device import Peaks, places
 from bench.gpu.kernels import time_each
 from bench.results import CHECKOUT
-from cgan_raw import gpu
+from cgan_raw.devices import gpu
 from cgan_raw.testing import make_arguments
 
 needs_plugin = pytest.mark.skipif(

@@ -7,10 +7,10 @@ import pytest
 
 from bench.device import places
 from bench.peers import IMPLEMENTATIONS, Draws
-from cgan_raw.backends import make_backend
+from cgan_raw import streams
 from cgan_raw.config import CLASSES, DISCRIMINATOR_WIDTHS, DROPOUT_RATE, LATENT, TrainConfig
 from cgan_raw.data import load_training
-from cgan_raw.iteration import INDICES_STREAM, LABELS_STREAM, NOISE_STREAM
+from cgan_raw.devices.choice import make_backend
 
 CONFIG = TrainConfig(seed=3)
 ITERATIONS = 5
@@ -58,9 +58,9 @@ def draws():
     ones, unused = np.ones((rows, width), np.float32), np.zeros((rows, width), np.float32)
     for i in range(ITERATIONS):
         iteration = np.array([i + 1])
-        ops.random_integers(indices[i], iteration, seed, INDICES_STREAM, len(load_training()))
-        ops.random_normal(z[i].reshape(-1), iteration, seed, NOISE_STREAM)
-        ops.random_integers(wanted[i], iteration, seed, LABELS_STREAM, CLASSES)
+        ops.random_integers(indices[i], iteration, seed, streams.INDICES, len(load_training()))
+        ops.random_normal(z[i].reshape(-1), iteration, seed, streams.NOISE)
+        ops.random_integers(wanted[i], iteration, seed, streams.LABELS, CLASSES)
         for phase, layer in np.ndindex(3, 2):
             stream = 16 + 4 * phase + layer
             ops.dropout_forward(unused, kept[i, phase, layer], ones, iteration, seed, stream, DROPOUT_RATE)

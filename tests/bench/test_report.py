@@ -62,7 +62,7 @@ def kernels():
             row("dense_forward", "dense", small, "cpu", 10.0, 500_000, 20_000),
             row("dense_forward", "dense", small, "NumPy", 8.0, 500_000, 20_000),
             row("dense_forward", "dense", large, "cpu", 40.0, 2_000_000, 80_000),
-            row("losses_record", "progress", {"R": 4, "C": 6}, "cpu", 1.0, 0, 56, calls=1),
+            row("losses_record", "bookkeeping", {"R": 4, "C": 6}, "cpu", 1.0, 0, 56, calls=1),
         ],
     }
 

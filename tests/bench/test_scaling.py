@@ -8,7 +8,7 @@ import pytest
 
 from bench import compare_iterations, scaling, turns
 from bench.results import CHECKOUT
-from cgan_raw import gpu
+from cgan_raw.devices import gpu
 from cgan_raw.errors import TrainingError
 
 WIDE = """

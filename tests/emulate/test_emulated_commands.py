@@ -13,7 +13,7 @@ from emulated_runs import GPU, SIMT, at_once
 #: Few images of each kind, which takes seconds instead of hours.
 FEW = """
 from cgan_raw.data import Dataset
-from cgan_raw.evaluation import measure
+from cgan_raw.evaluate import measure
 
 def few(load, count):
     dataset = load()

@@ -40,7 +40,7 @@ KERNELS = """
 from bench import device, kernels
 device._GPU_BUFFER = 2**16
 kernels.ROUNDS = step.ROUNDS = 2
-step.cases = lambda: kernels.cases("bce", "progress")
+step.cases = lambda: kernels.cases("bce", "bookkeeping")
 """
 
 

@@ -58,7 +58,7 @@ def test_too_little_memory_is_said_in_one_line(tmp_path):
 
 #: Reads by CuPy's current stream, which was set once.
 BY_CURRENT_STREAM = """
-from cgan_raw import gpu
+from cgan_raw.devices import gpu
 make = gpu.CudaBackend.repeat
 
 def use_and_make(self, run):

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from cgan_raw.backends import make_backend
 from cgan_raw.data import Dataset, load_test, load_training
-from cgan_raw.evaluation import classifier, measure
-from cgan_raw.evaluation.measure import Judge
+from cgan_raw.devices.choice import make_backend
+from cgan_raw.evaluate import classifier, measure
+from cgan_raw.evaluate.measure import Judge
 
 # How commands are run is that of their other tests.
 sys.path.append(str(Path(__file__).parents[1] / "app"))

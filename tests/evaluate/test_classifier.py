@@ -7,11 +7,11 @@ import json
 import numpy as np
 import pytest
 
-from cgan_raw.backends import make_backend
+from cgan_raw.devices.choice import make_backend
 from cgan_raw.errors import InputError
-from cgan_raw.evaluation import train_classifier
-from cgan_raw.evaluation.classifier import SHIPPED, Classifier, load, parameters, save
-from cgan_raw.evaluation.metrics import accuracy, confusion
+from cgan_raw.evaluate import train_classifier
+from cgan_raw.evaluate.classifier import SHIPPED, Classifier, load, parameters, save
+from cgan_raw.evaluate.metrics import accuracy, confusion
 
 
 def by_hand(weights, images):

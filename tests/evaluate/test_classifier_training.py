@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from commands import assert_refused, call
 
-from cgan_raw.backends import make_backend
 from cgan_raw.data import Dataset
-from cgan_raw.evaluation import classifier, train_classifier
-from cgan_raw.evaluation.classifier_training import ROWS, SHIFTS, Training
+from cgan_raw.devices.choice import make_backend
+from cgan_raw.evaluate import classifier, train_classifier
+from cgan_raw.evaluate.classifier_training import ROWS, SHIFTS, Training
 from cgan_raw.testing import assert_gradient
 
 

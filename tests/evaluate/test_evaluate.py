@@ -16,11 +16,15 @@ import pytest
 from commands import assert_failed, assert_refused, call, leftovers, outcome, start, wait_for
 from PIL import Image
 
-from cgan_raw import __version__, cli, evaluate, sample, train
+from cgan_raw import __version__
 from cgan_raw.checkpoint import load, save
-from cgan_raw.evaluation import classifier, measure, report
-from cgan_raw.evaluation.parzen import Parzen
-from cgan_raw.progress import bar
+from cgan_raw.console import cli
+from cgan_raw.console.progress import bar
+from cgan_raw.evaluate import __main__ as evaluate
+from cgan_raw.evaluate import classifier, measure, report
+from cgan_raw.evaluate.parzen import Parzen
+from cgan_raw.sample import __main__ as sample
+from cgan_raw.train import __main__ as train
 
 
 @pytest.fixture(scope="session")
@@ -281,7 +285,7 @@ with contextlib.suppress(SystemExit):
 slow = {"numba", "matplotlib", "numpy", "PIL", "tqdm", "safetensors", "cgan_raw.kernels"}
 print(json.dumps(sorted(slow & sys.modules.keys())))
 """
-COMMANDS = ("cgan_raw.evaluate", "cgan_raw.evaluation.train_classifier")
+COMMANDS = ("cgan_raw.evaluate", "cgan_raw.evaluate.train_classifier")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -8,9 +8,10 @@ from commands import call
 from matplotlib.axes import Axes
 from PIL import Image
 
-from cgan_raw import evaluate, train
-from cgan_raw.evaluation import measure, metrics, report
-from cgan_raw.evaluation.parzen import Parzen
+from cgan_raw.evaluate import __main__ as evaluate
+from cgan_raw.evaluate import measure, metrics, report
+from cgan_raw.evaluate.parzen import Parzen
+from cgan_raw.train import __main__ as train
 
 
 @pytest.fixture(scope="module")

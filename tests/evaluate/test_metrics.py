@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from cgan_raw.data import Dataset
-from cgan_raw.evaluation import metrics
-from cgan_raw.evaluation.measure import Judge
-from cgan_raw.evaluation.metrics import Moments
-from cgan_raw.evaluation.parzen import Parzen
+from cgan_raw.evaluate import metrics
+from cgan_raw.evaluate.measure import Judge
+from cgan_raw.evaluate.metrics import Moments
+from cgan_raw.evaluate.parzen import Parzen
 
 NO_PARZEN = Parzen(0.0, 0.0, 0.0)
 

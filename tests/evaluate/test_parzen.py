@@ -6,7 +6,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from cgan_raw.evaluation import measure, parzen
+from cgan_raw.evaluate import measure, parzen
 
 
 @pytest.fixture

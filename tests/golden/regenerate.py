@@ -8,9 +8,9 @@ import json
 from hashlib import sha256
 from pathlib import Path
 
-from cgan_raw.backends import make_backend
 from cgan_raw.config import TrainConfig
 from cgan_raw.data import load_training
+from cgan_raw.devices.choice import make_backend
 from cgan_raw.iteration import Iteration
 
 FILE = Path(__file__).with_name("losses.json")

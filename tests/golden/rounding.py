@@ -12,9 +12,9 @@ a run up to there.
 
 import numpy as np
 
-from cgan_raw.backends import make_backend
 from cgan_raw.config import TrainConfig
 from cgan_raw.data import load_training
+from cgan_raw.devices.choice import make_backend
 from cgan_raw.iteration import Iteration
 
 #: A seed whose run meets no kink in its first 24 iterations, so that two backends can be compared closely:

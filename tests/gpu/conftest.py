@@ -9,7 +9,7 @@ import pytest
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in the conftest.py above, which may be left out
 
-from cgan_raw import gpu
+from cgan_raw.devices import gpu
 
 # The cases, checks and commands of the other tests are those of these too.
 sys.path += [str(Path(__file__).parents[1] / folder) for folder in ("kernels", "app", "golden")]

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from rounding import ITERATIONS, SEED, TOLERANCE
 
-from cgan_raw.backends import make_backend
 from cgan_raw.config import TrainConfig
 from cgan_raw.data import load_training
+from cgan_raw.devices.choice import make_backend
 from cgan_raw.iteration import Iteration
 
 LONG = 120  # iterations: one by itself, two long graphs and some short ones

@@ -7,7 +7,7 @@ from cgan_raw.kernels.dispatch import LaunchedOp, Modules
 from cgan_raw.kernels.registry import ops
 from checks import CHECKS, runner
 
-from cgan_raw.backends import make_backend
+from cgan_raw.devices.choice import make_backend
 from cgan_raw.testing import call, gradcheck, make_arguments
 
 CASES = [Case(op, kernel, "gpu") for op in ops().values() for kernel in op.kernels if kernel.launch is not None]

@@ -10,7 +10,7 @@ from cgan_raw.kernels import simt
 from cgan_raw.kernels.dispatch import LaunchedOp, Modules
 from cgan_raw.kernels.registry import Kernel, Op, ops
 
-from cgan_raw.backends import make_backend
+from cgan_raw.devices.choice import make_backend
 from cgan_raw.testing import HOST, Device, assert_matches_reference, make_arguments
 
 #: The sizes at which tiles, warps and vector loads end badly, and two of the network's own.
@@ -151,12 +151,12 @@ GRIDS = (1, 2, 3)
 def several_tiles(op: Op, kernel: Kernel) -> dict[str, int]:
     """Sizes with more tiles than any of ``GRIDS`` has blocks; any, of a kernel that always has one block."""
     choices = [dict(zip(op.dims, shape, strict=False)) for shape in _SEVERAL_TILES]
-    return next((sizes for sizes in choices if kernel.launch(**sizes).grid > max(GRIDS)), choices[-2])
+    return next((sizes for sizes in choices if kernel.geometry(**sizes).grid > max(GRIDS)), choices[-2])
 
 
 def grids(op: Op, kernel: Kernel) -> tuple[int, ...]:
     """On which of ``GRIDS`` a kernel must compute the same: a sum to one number is one block's."""
-    return GRIDS if kernel.launch(**several_tiles(op, kernel)).grid > 1 else GRIDS[:1]
+    return GRIDS if kernel.geometry(**several_tiles(op, kernel)).grid > 1 else GRIDS[:1]
 
 
 def on_grid(op: Op, kernel: Kernel, modules: Modules, grid: int) -> Callable:
@@ -167,7 +167,7 @@ def on_grid(op: Op, kernel: Kernel, modules: Modules, grid: int) -> Callable:
 
     def launch(*arguments):
         sizes = op.sizes(arguments)
-        most, block = kernel.launch(**sizes)
+        most, block = kernel.geometry(**sizes)
         blocks = min(grid, most)
         modules(op.package).launch(op.function(kernel.version), blocks, block, (*arguments, *sizes.values()))
 

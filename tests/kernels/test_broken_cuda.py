@@ -53,7 +53,7 @@ def launched(path, op, version, real="float"):
 
     def call(*arguments):
         sizes = op.sizes(arguments)
-        grid, block = _kernel(op, version).launch(**sizes)
+        grid, block = _kernel(op, version).geometry(**sizes)
         module.launch(op.function(version), grid, block, (*arguments, *sizes.values()))
 
     return call

@@ -182,7 +182,7 @@ def agrees(op, version, order):
     sizes = dict(zip(op.dims, (33, 9, 70), strict=False))
 
     def in_one_block(*values):
-        block = kernel.launch(**sizes).block
+        block = kernel.geometry(**sizes).block
         modules(op.package).launch(op.function(version), 1, block, (*values, *sizes.values()))
 
     try:

@@ -18,7 +18,7 @@ import cgan_raw
 
 KERNELS = Path(cache.__file__).parent
 
-#: Prints what dropout makes of ones; its code has functions of random/cpu.py inside.
+#: Prints what dropout makes of ones; its code has functions of philox/cpu.py inside.
 DROPOUT = """
 import numpy as np
 from cgan_raw.kernels.dropout.cpu import dropout_forward
@@ -66,7 +66,7 @@ def test_edit_of_a_function_that_is_inlined_elsewhere_is_seen(tmp_path):
         return done.stdout
 
     before = dropout()
-    source = tmp_path / "kernels" / "random" / "cpu.py"
+    source = tmp_path / "kernels" / "philox" / "cpu.py"
     source.write_text(source.read_text().replace("_UNIT = 2.0**-24", "_UNIT = 2.0**-23"))
     assert dropout() != before
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from cgan_raw.kernels.launch import Module
 
-from cgan_raw.backends import make_backend
 from cgan_raw.config import TrainConfig
 from cgan_raw.data import load_training
+from cgan_raw.devices.choice import make_backend
 from cgan_raw.iteration import Iteration
 
 

@@ -94,7 +94,7 @@ def test_header_tells_the_block(op, kernel):
     """As the contract launches it; a wrong one that agrees with itself computes the right thing."""
     x, y = re.match(r"(?:one )?block \((.*?), (.*?)\)", header(op, kernel).fields["Threads"]).groups()
     names = {"THREADS": THREADS, **dense.CONSTANTS}
-    block = kernel.launch(**dict.fromkeys(op.dims, 1)).block
+    block = kernel.geometry(**dict.fromkeys(op.dims, 1)).block
     assert block == (eval(x, names), eval(y, names))
 
 

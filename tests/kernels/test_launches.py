@@ -90,7 +90,7 @@ def assert_one_block_a_tile(op, kernel, modules, counted):
     launched = LaunchedOp(op, modules, kernel.version)
     for sizes in shapes(op, kernel):
         launched(*zeros(op, sizes).values())
-        assert kernel.launch(**sizes).grid == (counted(op) or 1), sizes  # a sum to one number walks no tiles
+        assert kernel.geometry(**sizes).grid == (counted(op) or 1), sizes  # a sum to one number walks no tiles
 
 
 @each_version("cuda")

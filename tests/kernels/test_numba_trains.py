@@ -7,10 +7,10 @@ from cgan_raw.kernels.launch import NumbaModule
 from cgan_raw.kernels.simt.interpreter import Executor
 
 from cgan_raw import models
-from cgan_raw.backend import Backend
-from cgan_raw.backends import make_backend
 from cgan_raw.config import TrainConfig
 from cgan_raw.data import load_training
+from cgan_raw.devices.backend import Backend
+from cgan_raw.devices.choice import make_backend
 from cgan_raw.iteration import Iteration
 
 

@@ -213,7 +213,7 @@ def test_the_pool_of_a_process_has_the_threads_that_numba_has():
 
 TRAIN = """
 import hashlib
-from cgan_raw.backends import make_backend
+from cgan_raw.devices.choice import make_backend
 from cgan_raw.config import TrainConfig
 from cgan_raw.data import load_training
 from cgan_raw.iteration import Iteration

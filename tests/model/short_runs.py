@@ -4,9 +4,9 @@ from functools import cache
 
 import numpy as np
 
-from cgan_raw.backends import make_backend
 from cgan_raw.config import TrainConfig
 from cgan_raw.data import load_training
+from cgan_raw.devices.choice import make_backend
 from cgan_raw.iteration import Iteration
 from cgan_raw.layers import Mode
 

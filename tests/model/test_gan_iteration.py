@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import short_runs
 
-from cgan_raw.backends import make_backend
 from cgan_raw.config import TrainConfig
 from cgan_raw.data import Dataset
+from cgan_raw.devices.choice import make_backend
 from cgan_raw.iteration import Iteration
 from cgan_raw.models import checkpoint_shapes, tensors
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import short_runs
 
-from cgan_raw.backends import make_backend
+from cgan_raw.devices.choice import make_backend
 from cgan_raw.layers import Mode
 from cgan_raw.models import LAYERS, Network, Parameters, checkpoint_shapes, tensors
 

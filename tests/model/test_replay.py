@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from cgan_raw.backends import Replay, make_backend
 from cgan_raw.config import TrainConfig
 from cgan_raw.data import load_training
+from cgan_raw.devices.choice import Replay, make_backend
 from cgan_raw.iteration import Iteration
 
 

@@ -1,0 +1,1 @@
+"""``python -m cgan_raw.compare``: the command, and runs beside each other as a table and a picture."""

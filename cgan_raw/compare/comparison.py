@@ -1,0 +1,203 @@
+"""Two runs side by side: a table of what differs and what came of it, and a picture."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from ..checkpoint import FILE_NAME as CHECKPOINT
+from ..config import CGAN
+from ..console.progress import duration
+from ..console.text import printable
+from ..errors import InputError
+from ..evaluate.report import FILE_NAME as EVALUATION
+from ..files.reading import read_object
+from ..files.writing import write_atomically
+from ..images import draw_losses, figure_png, new_figure, read_png
+from ..runs import CONFIG_FILE, METRICS_FILE, read_metrics, sample_paths
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+NOT_KNOWN = "-"
+_WIDEST = 34  # letters
+
+#: Figures of evaluation.json: their names here, where they lie under "generated", and how they are shown.
+_FIGURES = (
+    ("conditional accuracy (%)", ("conditional_accuracy",), lambda value: f"{100 * value:.2f}"),
+    ("entropy of the digits (nats)", ("digit_entropy",), "{:.3f}".format),
+    ("Fréchet distance", ("frechet_distance",), "{:.2f}".format),
+    ("diversity", ("diversity",), "{:.3f}".format),
+    ("Parzen log-likelihood (nats)", ("parzen", "log_likelihood"), "{:.1f}".format),
+)
+
+
+@dataclass(frozen=True)
+class Side:
+    """What is known of one run: its settings, the lines of metrics.jsonl, evaluation.json or None, and the last
+    grid of samples with its iteration, or None.
+
+    A run that was resumed from an earlier checkpoint may have later grids too, which are not its own.
+    """
+
+    folder: Path
+    settings: dict
+    metrics: list[dict]
+    evaluation: dict | None
+    samples: tuple[int, Image.Image] | None
+
+    def row(self) -> dict[str, str]:
+        """What came of it, by name, as shown."""
+        last = self.metrics[-1]
+        speed = statistics.median(line["images_per_second"] for line in self.metrics)
+        return {
+            "iterations": f"{last['iteration']:,} of {self.settings['iterations']:,}",
+            "images/s (median)": f"{speed:,.0f}",
+            "time": duration(last["seconds"]),
+            **{f"last {name}": f"{last[name]:.4f}" for name in ("d_loss", "d_accuracy", "g_loss")},
+            **self._figures(),
+        }
+
+    def _figures(self) -> dict[str, str]:
+        """A conditional GAN and a plain one have some that the other has not."""
+        if self.evaluation is None:
+            return {}
+        shown = {"evaluated after iteration": f"{self.evaluation['iteration']:,}"}
+        for name, keys, show in _FIGURES:
+            value = self.evaluation["generated"]
+            for key in keys:
+                value = value.get(key, {})
+            shown[name] = NOT_KNOWN if value == {} else show(value)
+        return shown
+
+
+def read(folder: Path) -> Side:
+    """All that is compared of the run in a folder.
+
+    Raises
+    ------
+    InputError : no run lies there, or one of its files cannot be used; one line that names it.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such run folder")
+    settings = read_object(folder / CONFIG_FILE)
+    if settings is None:
+        raise InputError(f"{folder}: holds no run: there is no config.json")
+    metrics = read_metrics(folder / METRICS_FILE)
+    if not metrics:
+        raise InputError(f"{folder / METRICS_FILE}: has no line of metrics to compare")
+    side = Side(
+        folder,
+        {"model": CGAN} | settings,  # runs from before there was another
+        metrics,
+        read_object(folder / EVALUATION),
+        _last_grid(folder, metrics[-1]["iteration"]),
+    )
+    try:
+        side.row()
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+        raise InputError(
+            f"{folder}: config.json, metrics.jsonl or {EVALUATION} are not those of a run"
+        ) from None
+    return side
+
+
+def rows(left: Side, right: Side) -> list[tuple[str, str, str]]:
+    """(name, left, right) of the settings that differ, then of what came of them."""
+    settings = [
+        (name, _setting(left.settings.get(name)), _setting(right.settings.get(name)))
+        for name in left.settings | right.settings
+        if name != "iterations" and left.settings.get(name) != right.settings.get(name)
+    ]
+    one, other = left.row(), right.row()
+    came = [(name, one.get(name, NOT_KNOWN), other.get(name, NOT_KNOWN)) for name in one | other]
+    return settings + [row for row in came if row[1:] != (NOT_KNOWN, NOT_KNOWN)]
+
+
+def table(left: Side, right: Side) -> list[str]:
+    """Lines: the rows in Markdown, and what is to be known of them."""
+    lines = [("", *titles(left, right)), ("---", "--:", "--:"), *rows(left, right)]
+    text = ["| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines]
+    notes = [
+        f"{side.folder} is not evaluated yet: python -m cgan_raw.evaluate {side.folder / CHECKPOINT}"
+        for side in (left, right)
+        if side.evaluation is None
+    ]
+    if not notes and left.settings["model"] != right.settings["model"]:
+        notes = [
+            "Fréchet distance and diversity: of a cgan by the digit asked for, of a gan by the digit seen."
+        ]
+    return text + [""] * bool(notes) + notes
+
+
+def titles(left: Side, right: Side) -> tuple[str, str]:
+    """The folders' names; their paths where they have one name."""
+    names = left.folder.resolve().name, right.folder.resolve().name
+    if names[0] != names[1]:
+        return names
+    return str(left.folder), str(right.folder)
+
+
+def save_picture(path: Path, left: Side, right: Side) -> None:
+    """A PNG of the last grids of samples, the losses and the table.  Raises OSError."""
+    shown = rows(left, right)
+    height = 0.26 * (len(shown) + 1)
+    figure = new_figure(12, 6.5 + height)
+    grids, losses, bottom = figure.add_gridspec(3, height_ratios=(3, 3.5, height))
+    sides = tuple(zip((left, right), titles(left, right), strict=True))
+    for part, (side, title) in zip(grids.subgridspec(1, 2), sides, strict=True):
+        axes = figure.add_subplot(part)
+        _draw_samples(axes, side, title)
+    for axes, (side, _) in zip(losses.subgridspec(1, 2).subplots(sharex=True, sharey=True), sides, strict=True):
+        draw_losses(axes, side.metrics)
+        axes.set(xlabel="iteration")
+        axes.label_outer()
+    _draw_table(figure.add_subplot(bottom), [("", *titles(left, right)), *shown])
+    write_atomically(path, figure_png(figure))
+
+
+def _draw_samples(axes: Axes, side: Side, title: str) -> None:
+    axes.axis("off")
+    about = f"{_shorten(title)}: {_shorten(str(side.settings['model']))}"
+    if side.samples is None:
+        axes.text(0.5, 0.5, "no samples yet", ha="center", va="center")
+    else:
+        iteration, picture = side.samples
+        axes.imshow(picture, cmap="gray", vmin=0, vmax=255)
+        about += f", iteration {iteration:,}"
+    axes.set_title(about, parse_math=False)
+
+
+def _draw_table(axes: Axes, cells: list[tuple[str, str, str]]) -> None:
+    """The first line is the head."""
+    axes.axis("off")
+    shortened = [[_shorten(cell) for cell in line] for line in cells]
+    drawn = axes.table(shortened, bbox=(0.1, 0, 0.8, 1), edges="horizontal")
+    drawn.auto_set_font_size(False)
+    drawn.set_fontsize(10)
+    for (row, column), cell in drawn.get_celld().items():
+        cell.get_text().set_horizontalalignment("right" if column else "left")
+        cell.set_text_props(weight="bold" if row == 0 else "normal", parse_math=False)
+        cell.set_linewidth(0.5)
+
+
+def _shorten(text: str) -> str:
+    """What has room in half the picture, and can be drawn: of a long path the end."""
+    text = printable(text)
+    return text if len(text) <= _WIDEST else "…" + text[1 - _WIDEST :]
+
+
+def _setting(value: object) -> str:
+    return NOT_KNOWN if value is None else str(value)
+
+
+def _last_grid(folder: Path, iteration: int) -> tuple[int, Image.Image] | None:
+    grids = sample_paths(folder, iteration)
+    if not grids:
+        return None
+    number, path = grids[-1]
+    return number, read_png(path)

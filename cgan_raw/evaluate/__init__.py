@@ -1,0 +1,1 @@
+"""``python -m cgan_raw.evaluate``: a classifier that judges digits, the figures, and how they are shown."""

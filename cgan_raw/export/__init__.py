@@ -1,0 +1,1 @@
+"""``python -m cgan_raw.export``: the command, and a generator in other formats."""

@@ -1,0 +1,99 @@
+"""A generator as an ONNX model: the layers in order, each by the operators that compute its inference."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .. import __version__
+from ..checkpoint import Checkpoint
+from ..config import BATCHNORM_EPS, CGAN, LATENT, LEAKY_SLOPE, SIDE
+from ..errors import InputError
+from ..layers import BatchNorm, Dense, Embedding, Layer, LeakyReLU, Tanh
+from ..models import generator_layers, tensors
+
+if TYPE_CHECKING:
+    from onnx import ModelProto, NodeProto
+
+#: Versions of the operators and of the file that any reader since onnx 1.8 (2020) knows.
+_OPSET, _IR = 13, 7
+
+
+def onnx_model(checkpoint: Checkpoint) -> ModelProto:
+    """The generator of a checkpoint, checked.
+
+    Inputs ``noise`` (B, 100) float32 and, of a conditional GAN, ``label`` (B,) int64; output ``image``
+    (B, 28, 28) float32 in [-1, 1], by the moving statistics.  B is open.
+
+    Raises
+    ------
+    InputError : the onnx package is not installed.
+    """
+    onnx = _import_onnx()
+    from onnx import TensorProto, helper, numpy_helper
+
+    nodes, last = [], "noise"
+    for layer in generator_layers(checkpoint.config.model):
+        nodes += _nodes(layer, last)
+        last = layer.name
+    nodes.append(helper.make_node("Reshape", [last, "shape"], ["image"], name="image"))
+    inputs = [helper.make_tensor_value_info("noise", TensorProto.FLOAT, ["B", LATENT])]
+    if checkpoint.config.model == CGAN:
+        inputs.append(helper.make_tensor_value_info("label", TensorProto.INT64, ["B"]))
+    output = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["B", SIDE, SIDE])
+    constants = _tensors(checkpoint) | {"shape": np.array([-1, SIDE, SIDE])}
+    initial = [numpy_helper.from_array(array, name) for name, array in constants.items()]
+    model = helper.make_model(
+        helper.make_graph(nodes, "generator", inputs, [output], initial),
+        opset_imports=[helper.make_opsetid("", _OPSET)],
+        ir_version=_IR,
+        producer_name="cgan_raw",
+        producer_version=__version__,
+    )
+    config = checkpoint.config
+    facts = {"model": config.model, "iteration": checkpoint.iteration, "seed": config.seed}
+    helper.set_model_props(model, {name: str(value) for name, value in facts.items()})
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def _nodes(layer: Layer, x: str) -> list[NodeProto]:
+    """What computes a layer from ``x``; its output has the layer's name."""
+    from onnx.helper import make_node
+
+    def node(operator: str, *parameters: str, **attributes: float) -> NodeProto:
+        names = [f"{layer.name}.{parameter}" for parameter in parameters]
+        return make_node(operator, [x, *names], [layer.name], name=layer.name, **attributes)
+
+    match layer:
+        case Embedding():
+            rows = f"{layer.name}.rows"
+            return [
+                make_node("Gather", [f"{layer.name}.weight", "label"], [rows], name=rows),
+                node("Mul", "rows"),
+            ]
+        case Dense():
+            return [node("Gemm", "weight", "bias")]
+        case LeakyReLU():
+            return [node("LeakyRelu", alpha=LEAKY_SLOPE)]
+        case BatchNorm():
+            statistics = ("gamma", "beta", "moving_mean", "moving_variance")
+            return [node("BatchNormalization", *statistics, epsilon=BATCHNORM_EPS)]
+        case Tanh():
+            return [node("Tanh")]
+    raise TypeError(f"no ONNX operator for {type(layer).__name__}")
+
+
+def _tensors(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
+    """The generator's tensors by name, in the order of its layers: those of a file come in any."""
+    names = tensors("generator", checkpoint.config.model)
+    return {name: checkpoint.tensors[f"generator.{name}"] for name in names}
+
+
+def _import_onnx():
+    try:
+        import onnx
+    except ImportError:
+        raise InputError("the onnx package is not installed (in the checkout: pip install '.[onnx]')") from None
+    return onnx

@@ -1,0 +1,27 @@
+"""Where commands write: looked at before anything is computed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from ..errors import InputError
+from .writing import check_file
+
+
+def check_places(*written: Path, read: Iterable[Path] = ()) -> None:
+    """InputError unless each file can be written, is no other of them, nor one of those that are read, and
+    replaces no checkpoint nor any other file that training has made."""
+    from .. import checkpoint, runs  # NumPy and what stands on it: --help needs none of it
+
+    places = [os.path.realpath(each) for each in (*written, *read)]
+    for each in written:
+        place = check_file(each)
+        if places.count(str(place)) > 1:
+            raise InputError(f"{each}: is given for two files")
+        run = runs.run_of(place)
+        if run is not None:
+            raise InputError(f"{each}: is a file of the run in {run}, which is not replaced")
+        if checkpoint.is_checkpoint(place):
+            raise InputError(f"{each}: is a checkpoint, which is not replaced")

@@ -1,0 +1,1 @@
+"""``python -m cgan_raw.train``: the command, and the loop around an iteration."""
