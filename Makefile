@@ -13,8 +13,8 @@ help:  ## list the commands
 train: $(VENV)/.train  ## train on the device at hand; flags: make train ARGS="--iterations 500 --seed 3"
 	$(VENV)/bin/python -m cgan_raw.train $(ARGS)
 
-test: $(VENV)/.dev  ## run the whole test suite
-	$(VENV)/bin/python -m pytest $(ARGS)
+test: $(VENV)/.dev  ## run the whole test suite, on all cores; its slowest tests are listed at the end
+	$(VENV)/bin/python -m pytest --numprocesses auto --dist loadfile --durations 15 $(ARGS)
 
 compile: $(VENV)-compile/.compile  ## compile the kernels for every GPU, without one; see CONTRIBUTING.md
 	$(VENV)-compile/bin/python -m pytest tests/compile $(ARGS)

@@ -10,6 +10,8 @@ import signal
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when NumPy is first imported
 
+os.environ.pop("PYTEST_XDIST_WORKER", None)  # else a pytest that a test starts takes itself for a worker
+
 from hypothesis import Phase, settings
 
 settings.register_profile(

@@ -14,13 +14,14 @@ from cgan_raw.train import __main__ as train
 
 #: Every command's help, then a short run; sys.argv are train's flags.
 WITHOUT_DOCSTRINGS = """
-import contextlib, importlib, os, sys
+import contextlib, os, runpy, sys
 assert False, "asserts are left out"
-for name in ("train", "sample", "evaluate", "compare", "export", "evaluation.train_classifier"):
+flags, sys.argv[1:] = sys.argv[1:], ["--help"]
+for name in ("train", "sample", "evaluate", "compare", "export", "evaluate.train_classifier"):
     with contextlib.suppress(SystemExit), contextlib.redirect_stdout(sys.stderr):
-        importlib.import_module(f"cgan_raw.{name}").main(["--help"])
+        runpy.run_module(f"cgan_raw.{name}", run_name="__main__", alter_sys=True)
 from cgan_raw.train import __main__ as train
-sys.exit(train.main(sys.argv[1:]) or os.environ["MPLBACKEND"] != "Qt4Agg")
+sys.exit(train.main(flags) or os.environ["MPLBACKEND"] != "Qt4Agg")
 """
 
 

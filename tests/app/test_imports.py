@@ -128,9 +128,10 @@ def is_string(node: ast.AST) -> bool:
 
 #: Run a command's --help, then say which of some modules that has imported.
 HELP = """
-import contextlib, importlib, json, sys
+import contextlib, json, runpy, sys
+command, sys.argv[1:] = sys.argv[1], ["--help"]
 with contextlib.suppress(SystemExit):
-    importlib.import_module(f"{sys.argv[1]}.__main__").main(["--help"])
+    runpy.run_module(command, run_name="__main__", alter_sys=True)
 slow = {"numba", "llvmlite", "matplotlib", "numpy", "PIL", "tqdm", "safetensors", "onnx", "cgan_raw.kernels"}
 print(json.dumps(sorted(slow & sys.modules.keys())))
 """

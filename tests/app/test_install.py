@@ -8,7 +8,7 @@ import sys
 import tarfile
 import venv
 import zipfile
-from importlib import metadata, util
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -19,11 +19,12 @@ def missing() -> str | None:
     """Why nothing can be built here, if so."""
     if not (ROOT / ".git").exists() or shutil.which("git") is None:
         return "needs a git checkout, to know which files belong to the project"
-    if util.find_spec("pip") is None or util.find_spec("setuptools") is None:
-        return "needs pip and setuptools"
-    if int(metadata.version("setuptools").split(".")[0]) < 77:
-        return f"needs setuptools 77 or later, here is {metadata.version('setuptools')}"
-    return None
+    try:  # by metadata: looking for the module pip switches off what setuptools has instead of distutils
+        metadata.version("pip")
+        version = metadata.version("setuptools")
+    except metadata.PackageNotFoundError as error:
+        return f"needs {error.name}"
+    return None if int(version.split(".")[0]) >= 77 else f"needs setuptools 77 or later, here is {version}"
 
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))

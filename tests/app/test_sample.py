@@ -142,7 +142,7 @@ def test_bad_flag_is_refused(flag, value, checkpoint, tmp_path):
 
 @pytest.mark.parametrize("flags", [("--count", 10**6 + 1), ("--grid", "5000x2001", "--digits", "3")])
 def test_more_images_than_kernels_can_index_are_refused(flags, checkpoint, tmp_path, monkeypatch):
-    monkeypatch.setattr(cli, "make_backend", lambda _: pytest.fail("something is made"))
+    monkeypatch.setattr(cli, "backend", lambda _: pytest.fail("something is made"))
     assert_refused(call(sample.main, checkpoint, *flags, "--out", tmp_path / "samples.png"), *flags[:2])
 
 

@@ -7,6 +7,7 @@ import pytest
 from commands import assert_refused, call
 from PIL import Image, ImageSequence
 
+from cgan_raw import sampler
 from cgan_raw.checkpoint import load, save
 from cgan_raw.images import grid
 from cgan_raw.sample import __main__ as sample

@@ -248,7 +248,7 @@ def test_pytest_prints_a_table_for_each_folder_and_keeps_no_half_of_the_results(
         (*command, "--keep", tmp_path), cwd=CHECKOUT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    for words in ("- bce -", "- random -", "random_integers  n=32", "roofline of the cpu, measured"):
+    for words in ("- bce -", "- philox -", "random_integers  n=32", "roofline of the cpu, measured"):
         assert words in done.stdout
     assert "Name (time in" not in done.stdout  # pytest-benchmark's own
     assert ("CuPy" in done.stdout) == (gpu.fault() is not None)

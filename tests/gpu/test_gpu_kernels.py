@@ -10,7 +10,9 @@ from checks import CHECKS, runner
 from cgan_raw.devices.choice import make_backend
 from cgan_raw.testing import call, gradcheck, make_arguments
 
-CASES = [Case(op, kernel, "gpu") for op in ops().values() for kernel in op.kernels if kernel.launch is not None]
+CASES = [
+    Case(op, kernel, "gpu") for op in ops().values() for kernel in op.kernels if kernel.geometry is not None
+]
 VALUES = [
     pytest.param(check, case, id=f"{check.__name__}-{case}")
     for check, name in CHECKS.items()
