@@ -28,7 +28,7 @@ cupy.cuda.set_allocator(None)
 _PATIENCE = 300  # seconds
 _MAIN = """
 import sys
-from cgan_raw.{command} import main
+from cgan_raw.{command}.__main__ import main
 sys.exit(main())
 """
 
