@@ -93,11 +93,14 @@ def scaling_lines(results: dict) -> list[dict]:
 
 
 def scaling_faults(results: dict) -> list[str]:
-    """Who could not go on at a point, and why."""
+    """Who could not go on at a point, and why; of several points the first."""
+    faults = {}
+    for point in results["points"]:
+        for name, reason in point.get("skipped", {}).items():
+            where = f"batch {point['batch_size']}, width x{point['width']}"
+            faults.setdefault(name, []).append(f"{_label(name)} at {where}: {reason}")
     return [
-        f"{_label(name)} at batch {point['batch_size']}, width x{point['width']}: {reason}"
-        for point in results["points"]
-        for name, reason in point.get("skipped", {}).items()
+        f"{first}, and at {len(others)} points more" if others else first for first, *others in faults.values()
     ]
 
 

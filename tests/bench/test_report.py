@@ -223,6 +223,18 @@ def test_points_that_were_not_reached_or_where_one_could_not_go_on(readme, folde
     assert "\nPyTorch eager at batch 128, width x1: no answer after 60 s.\n" in text
 
 
+def test_one_who_could_never_go_on_is_said_once(readme, folder):
+    results = scaling()
+    for point in results["points"]:
+        point["skipped"] = {"jax": "no answer"}
+    (folder / "scaling-cpu.json").write_text(json.dumps(results))
+    assert run(readme, folder) == 0
+    more = len(results["points"]) - 1
+    assert (
+        f"\nJAX jit + scan at batch 32, width x1: no answer, and at {more} points more.\n" in readme.read_text()
+    )
+
+
 def test_who_has_no_time_at_the_usual_width_has_no_ratio(readme, folder):
     results = scaling()
     results["points"][0]["seconds_per_iteration"].pop("torch")
