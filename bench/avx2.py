@@ -14,6 +14,7 @@ import os
 import sys
 
 import llvmlite.binding
+
 from cgan_raw.kernels.instructions import AVX512, NAME
 
 #: Whether this process is such a one.

@@ -17,13 +17,13 @@ from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
-from cgan_raw.kernels.registry import Op, ops
 
 from cgan_raw.config import TrainConfig
 from cgan_raw.data import load_training
 from cgan_raw.devices.choice import Backend
 from cgan_raw.files.writing import write_atomically
 from cgan_raw.iteration import Iteration
+from cgan_raw.kernels.registry import Op, ops
 
 COST_FILE = Path(__file__).resolve().parents[1] / "tests" / "bench" / "iteration_cost.json"
 

@@ -30,10 +30,10 @@ from functools import cache, cached_property, partial
 from pathlib import Path
 
 import numpy as np
-from cgan_raw.kernels.registry import Kernel, Op
 
 from cgan_raw.devices import gpu
 from cgan_raw.devices.choice import make_backend
+from cgan_raw.kernels.registry import Kernel, Op
 
 WARM = 3  # calls before those that are timed
 
@@ -155,6 +155,7 @@ class Gpu:
             self._backend.download,
         )
         import cupy
+
         from cgan_raw.kernels import dispatch
         from cgan_raw.kernels.gpu import Executor
 
@@ -162,8 +163,9 @@ class Gpu:
         self._modules, self._share = {"cuda": dispatch.Modules(Executor(self.stream))}, {}
         self.missing = {"numba_cuda": gpu.fault("numba")} if gpu.fault("numba") else {}
         if not self.missing:
-            from cgan_raw.kernels import numba_gpu
             from numba import cuda
+
+            from cgan_raw.kernels import numba_gpu
 
             stream = cuda.external_stream(self.stream.ptr)
             self._modules["numba_cuda"] = dispatch.Modules(numba_gpu.Executor(stream))

@@ -12,6 +12,7 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
+
 from cgan_raw.kernels.registry import Op
 
 from .device import Cpu, Gpu

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from cgan_raw.kernels.registry import FOLDERS, Op, ops
 
+from cgan_raw.kernels.registry import FOLDERS, Op, ops
 from cgan_raw.testing import HOST, assert_matches_reference, make_arguments
 
 from .calls import network_calls

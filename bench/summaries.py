@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 import numpy as np
+
 from cgan_raw.kernels.registry import FOLDERS
 
 from .device import Peaks

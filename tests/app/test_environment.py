@@ -5,11 +5,11 @@ import subprocess
 import sys
 
 import pytest
-from cgan_raw.kernels.simt import compiler
 from commands import ENVIRONMENT, PATIENCE, assert_refused, call
 
 from cgan_raw.console import cli
 from cgan_raw.errors import explain
+from cgan_raw.kernels.simt import compiler
 from cgan_raw.train import __main__ as train
 
 #: Every command's help, then a short run; sys.argv are train's flags.

@@ -6,12 +6,12 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from cgan_raw.kernels import registry
 from commands import ROOT, outcome, start
 
 import cgan_raw
 from cgan_raw.compare import __main__ as compare
 from cgan_raw.export import __main__ as export
+from cgan_raw.kernels import registry
 from cgan_raw.sample import __main__ as sample
 from cgan_raw.train import __main__ as train
 

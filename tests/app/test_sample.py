@@ -4,7 +4,6 @@ import os
 
 import numpy as np
 import pytest
-from cgan_raw.kernels.philox import reference as philox
 from commands import assert_refused, call, outcome, start
 from PIL import Image
 
@@ -12,6 +11,7 @@ from cgan_raw.checkpoint import load
 from cgan_raw.console import cli
 from cgan_raw.evaluate import __main__ as evaluate
 from cgan_raw.images import grid, to_uint8
+from cgan_raw.kernels.philox import reference as philox
 from cgan_raw.sample import __main__ as sample
 
 NOISE_STREAM, SEED = 128, 7

@@ -3,13 +3,13 @@
 import json
 
 import pytest
-from cgan_raw.kernels.registry import ops
 
 from bench.calls import COST_FILE, iteration_cost, network_calls
 from bench.kernels import cases
 from cgan_raw import streams
 from cgan_raw.config import CLASSES, PIXELS
 from cgan_raw.iteration import Iteration
+from cgan_raw.kernels.registry import ops
 
 
 @pytest.fixture(scope="module")

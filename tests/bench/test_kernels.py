@@ -10,8 +10,6 @@ from unittest.mock import Mock
 
 import numpy as np
 import pytest
-from cgan_raw.kernels.dispatch import LaunchedOp
-from cgan_raw.kernels.registry import FOLDERS, ops
 
 from bench import device, experts, kernels, tables
 from bench.calls import network_calls
@@ -19,6 +17,8 @@ from bench.device import Peaks, places
 from bench.gpu.kernels import time_each
 from bench.results import CHECKOUT
 from cgan_raw.devices import gpu
+from cgan_raw.kernels.dispatch import LaunchedOp
+from cgan_raw.kernels.registry import FOLDERS, ops
 from cgan_raw.testing import make_arguments
 
 needs_plugin = pytest.mark.skipif(

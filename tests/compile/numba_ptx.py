@@ -16,8 +16,9 @@ from types import FunctionType, SimpleNamespace
 from unittest import mock
 
 import numpy as np
-from cgan_raw.kernels.registry import Kernel, Op, ops
 from targets import Resources, Target, read_resources
+
+from cgan_raw.kernels.registry import Kernel, Op, ops
 
 _REALS = {"float": np.float32, "double": np.float64}
 _PTX = 2  # NVJITLINK_INPUT_PTX

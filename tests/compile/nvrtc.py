@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import files
 
+from targets import Resources, Target, read_resources
+
 from cgan_raw.kernels import registry
 from cgan_raw.kernels.dispatch import Modules
-from targets import Resources, Target, read_resources
 
 
 class CompileError(RuntimeError):

@@ -12,10 +12,11 @@ from pathlib import Path
 import numba_ptx
 import nvrtc
 import pytest
-from cgan_raw.kernels.launch import Module
-from cgan_raw.kernels.registry import ops
 from nvrtc import CompileError, Compiler
 from targets import CUDA13, TARGETS, Resources, Target, read_resources
+
+from cgan_raw.kernels.launch import Module
+from cgan_raw.kernels.registry import ops
 
 FILE = Path(__file__).with_name("ptxas.json")
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"

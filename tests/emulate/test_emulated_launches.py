@@ -84,8 +84,9 @@ def test_source_that_does_not_compile(cupy):
 
 def test_options_are_those_of_make_compile(cupy, stream, told, monkeypatch):
     """Its table of registers is of the machine code that runs.  Where CuPy's headers lie is left out."""
-    from cgan_raw.kernels.gpu import Executor
     from nvrtc import cupy_options
+
+    from cgan_raw.kernels.gpu import Executor
 
     monkeypatch.setenv("CUPY_CACHE_IN_MEMORY", "1")  # where nothing but this test compiles this text
     Executor(stream).load(f"{SOURCE}// options", ["add"], "float")

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 from cases import Case, awkward_sizes, backward_table, check_case
-from cgan_raw.kernels.dispatch import LaunchedOp, Modules
-from cgan_raw.kernels.registry import ops
 from checks import CHECKS, runner
 
 from cgan_raw.devices.choice import make_backend
+from cgan_raw.kernels.dispatch import LaunchedOp, Modules
+from cgan_raw.kernels.registry import ops
 from cgan_raw.testing import call, gradcheck, make_arguments
 
 CASES = [
@@ -73,8 +73,9 @@ def test_same_bits_every_time(case):
 
 def test_both_languages_share_arrays_without_a_copy():
     """A CUDA C++ kernel reads what a Numba CUDA kernel wrote, in one array of CuPy's."""
-    from cgan_raw.kernels import gpu, numba_gpu
     from numba import cuda
+
+    from cgan_raw.kernels import gpu, numba_gpu
 
     backend, op = make_backend("gpu"), ops()["leaky_relu_forward"]
     values = np.linspace(-1, 1, 12, dtype=np.float32).reshape(3, 4)

@@ -5,8 +5,9 @@ says which.
 """
 
 import numpy as np
-from cgan_raw.kernels.registry import ops
 from numpy.lib.stride_tricks import as_strided
+
+from cgan_raw.kernels.registry import ops
 
 BROKEN = {}
 

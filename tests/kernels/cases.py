@@ -6,11 +6,11 @@ from functools import cache
 
 import numpy as np
 import pytest
+
+from cgan_raw.devices.choice import make_backend
 from cgan_raw.kernels import simt
 from cgan_raw.kernels.dispatch import LaunchedOp, Modules
 from cgan_raw.kernels.registry import Kernel, Op, ops
-
-from cgan_raw.devices.choice import make_backend
 from cgan_raw.testing import HOST, Device, assert_matches_reference, make_arguments
 
 #: The sizes at which tiles, warps and vector loads end badly, and two of the network's own.

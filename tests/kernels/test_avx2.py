@@ -5,9 +5,9 @@ import subprocess
 import sys
 
 import pytest
-from cgan_raw.kernels.instructions import AVX512, NAME
 
 from bench.results import CHECKOUT
+from cgan_raw.kernels.instructions import AVX512, NAME
 
 if not AVX512:
     pytest.skip(f"the vectors here are those of {NAME}, and all tests run with them", allow_module_level=True)

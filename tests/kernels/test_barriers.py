@@ -13,9 +13,9 @@ import tempfile
 
 import numpy as np
 from cases import on_grid, several_tiles, versions
+
 from cgan_raw.kernels import launch, simt
 from cgan_raw.kernels.dispatch import Modules
-
 from cgan_raw.testing import make_arguments
 
 _BARRIER = re.compile(r"__sync(?:threads|warp)\(\);(?=  // )")

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from broken import BROKEN
-from cgan_raw.kernels.registry import ops
 from checks import CHECKS, runner
 
+from cgan_raw.kernels.registry import ops
 from cgan_raw.testing import assert_matches_reference, gradcheck, implementations, make_arguments
 
 #: What ordinary arguments do not show: losses of precision, and the ends of ranges.  The checks by value must.

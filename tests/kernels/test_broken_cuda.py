@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from cgan_raw.kernels import dense, registry, simt
 from cgan_raw.kernels.launch import Module
 from cgan_raw.kernels.registry import ops
-
 from cgan_raw.testing import HOST, assert_matches_reference, gradcheck, implementations, make_arguments
 
 _KERNELS = Path(registry.__file__).parent

@@ -8,13 +8,13 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+
 from cgan_raw.kernels import numba_common, registry, simt
 from cgan_raw.kernels.dispatch import LaunchedOp, Modules
 from cgan_raw.kernels.numba_common import cuda, real, sum_over_block, sum_over_y, thread_in_block
 from cgan_raw.kernels.numba_source import kernel
 from cgan_raw.kernels.registry import FOLDERS, ops
 from cgan_raw.kernels.simt import interpreter
-
 from cgan_raw.testing import assert_matches_reference, gradcheck, implementations, make_arguments
 
 ORDERS = ("forward", "reverse", 1)

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cgan_raw.kernels import cache, compile
-from cgan_raw.kernels.batch.cpu import batch_gather
 
 import cgan_raw
+from cgan_raw.kernels import cache, compile
+from cgan_raw.kernels.batch.cpu import batch_gather
 
 KERNELS = Path(cache.__file__).parent
 

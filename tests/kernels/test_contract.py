@@ -7,8 +7,8 @@ import re
 import numpy as np
 import pytest
 from cases import CASES
-from cgan_raw.kernels.registry import FOLDERS, Kernel, Op, ops
 
+from cgan_raw.kernels.registry import FOLDERS, Kernel, Op, ops
 from cgan_raw.testing import make_arguments
 
 each_op = pytest.mark.parametrize("op", ops().values(), ids=ops())

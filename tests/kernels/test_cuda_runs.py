@@ -7,9 +7,9 @@ import ctypes
 
 import numpy as np
 from cases import Case, check_case, each_version, grids, on_grid, several_tiles
+
 from cgan_raw.kernels import simt
 from cgan_raw.kernels.dispatch import LaunchedOp, Modules
-
 from cgan_raw.testing import call, make_arguments
 
 

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from cgan_raw.kernels.launch import Module
 
 from cgan_raw.config import TrainConfig
 from cgan_raw.data import load_training
 from cgan_raw.devices.choice import make_backend
 from cgan_raw.iteration import Iteration
+from cgan_raw.kernels.launch import Module
 
 
 def test_two_iterations_are_those_of_the_reference():

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from cases import each_version
+
 from cgan_raw.kernels import dense, registry
 from cgan_raw.kernels.geometry import THREADS
 from cgan_raw.kernels.launch import kernel_parameters

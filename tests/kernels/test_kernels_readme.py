@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from cgan_raw.kernels import registry
 from cgan_raw.kernels.registry import FOLDERS, ops
 

@@ -11,12 +11,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from cases import Case, awkward_sizes, each_version
+
+from bench.calls import network_calls
 from cgan_raw.kernels import launch, numba_common, simt
 from cgan_raw.kernels.dispatch import LaunchedOp, Modules
 from cgan_raw.kernels.numba_source import bind
 from cgan_raw.kernels.simt.interpreter import Machine, Three, words
-
-from bench.calls import network_calls
 
 #: The macro of common.cuh; one that notes the count and walks no tile; a kernel that tells what was noted.
 WALK = "#define FOR_EACH_TILE(tile, count) for (int tile = blockIdx.x; tile < (count); tile += gridDim.x)"

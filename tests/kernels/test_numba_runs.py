@@ -6,11 +6,11 @@ from functools import cache
 import numpy as np
 import pytest
 from cases import each_version, grids, on_grid, several_tiles
+
 from cgan_raw.kernels import simt
 from cgan_raw.kernels.dispatch import LaunchedOp, Modules
 from cgan_raw.kernels.registry import ops
 from cgan_raw.kernels.simt import interpreter
-
 from cgan_raw.testing import assert_close, call, make_arguments
 
 _REALS = {"float": np.float32, "double": np.float64}

@@ -14,12 +14,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+
 from cgan_raw.kernels import numba_common
 from cgan_raw.kernels.dispatch import LaunchedOp, Modules
 from cgan_raw.kernels.numba_source import bind
 from cgan_raw.kernels.registry import ops
 from cgan_raw.kernels.simt import interpreter
-
 from cgan_raw.testing import assert_matches_reference, make_arguments
 
 _NO_WARPS = "split_k"  # the simulator has no syncwarp

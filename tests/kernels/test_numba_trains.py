@@ -2,9 +2,6 @@
 
 import numpy as np
 import pytest
-from cgan_raw.kernels.dispatch import Modules, table
-from cgan_raw.kernels.launch import NumbaModule
-from cgan_raw.kernels.simt.interpreter import Executor
 
 from cgan_raw import models
 from cgan_raw.config import TrainConfig
@@ -12,6 +9,9 @@ from cgan_raw.data import load_training
 from cgan_raw.devices.backend import Backend
 from cgan_raw.devices.choice import make_backend
 from cgan_raw.iteration import Iteration
+from cgan_raw.kernels.dispatch import Modules, table
+from cgan_raw.kernels.launch import NumbaModule
+from cgan_raw.kernels.simt.interpreter import Executor
 
 
 def interpreted():

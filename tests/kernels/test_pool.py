@@ -9,6 +9,7 @@ from types import FunctionType
 
 import numpy as np
 import pytest
+
 from cgan_raw.kernels import pool as pool_module
 from cgan_raw.kernels.compile import kernel
 from cgan_raw.kernels.pool import POOL, WORDS, Part, Pool, floats, run

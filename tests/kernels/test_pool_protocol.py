@@ -9,8 +9,9 @@ import re
 from types import SimpleNamespace
 
 import pytest
-from cgan_raw.kernels import pool
 from interleavings import explore, step
+
+from cgan_raw.kernels import pool
 
 FORK, STOP = "fork", "stop"  # among the jobs
 

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from cgan_raw.kernels import dispatch, registry, simt
-from cgan_raw.kernels.simt import interpreter
 
 from cgan_raw import config
+from cgan_raw.kernels import dispatch, registry, simt
+from cgan_raw.kernels.simt import interpreter
 
 #: So many images that the place of a late pixel, in 32 bits, is that of an early one.
 IMAGES, PIXELS = 2**32 // 784 + 2_000, 784

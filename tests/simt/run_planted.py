@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+
 from cgan_raw.kernels import simt
 from cgan_raw.kernels.launch import Module
 

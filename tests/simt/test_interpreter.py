@@ -4,6 +4,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+
 from cgan_raw.kernels.numba_common import cuda, real
 from cgan_raw.kernels.numba_source import device, kernel
 from cgan_raw.kernels.simt import KernelError, interpreter

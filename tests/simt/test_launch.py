@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from cgan_raw.kernels import simt
 from cgan_raw.kernels.geometry import ceil_div
 from cgan_raw.kernels.launch import Module, kernel_parameters

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import numpy as np
+
 from cgan_raw.kernels import launch, simt
 
 from . import report
