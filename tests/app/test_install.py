@@ -59,9 +59,9 @@ def copy_of_the_checkout(folder: Path) -> Path:
     """The files that are tracked or would be, and nothing that was built."""
     names = run("git", "ls-files", "-coz", "--exclude-standard", cwd=ROOT).split("\0")
     for name in names:
-        if name and (ROOT / name).is_file():
+        if name and ((ROOT / name).is_file() or (ROOT / name).is_symlink()):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
+            shutil.copy2(ROOT / name, folder / name, follow_symlinks=False)
     return folder
 
 
@@ -87,10 +87,48 @@ def assert_works(python: Path, cwd: Path, origin: Path) -> None:
     shutil.rmtree(cwd / "run")
 
 
+def paths(python: object, cwd: Path) -> list[str]:
+    """Where two modules of the kernels come from, one of them in an op's folder."""
+    code = "from cgan_raw.kernels import registry; from cgan_raw.kernels.dense import reference"
+    code = f"{code}; print(registry.__file__); print(reference.__file__)"
+    return run(python, "-c", code, cwd=cwd).splitlines()
+
+
+def paths_in(kernels: Path) -> list[str]:
+    return [str(kernels / "registry.py"), str(kernels / "dense" / "reference.py")]
+
+
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
     """A copy of the checkout to install from; later uses find its kernels compiled."""
-    return copy_of_the_checkout(tmp_path_factory.mktemp("install") / "checkout")
+    tree = copy_of_the_checkout(tmp_path_factory.mktemp("install") / "checkout")
+    assert os.readlink(tree / "cgan_raw" / "kernels") == os.path.join("..", "kernels")
+    return tree
+
+
+@pytest.fixture(scope="module", params=["text", "missing"])
+def tree_without_a_link(request, tmp_path_factory):
+    """A checkout where links cannot be had: git makes a file of each, an archive may leave them out."""
+    tree = copy_of_the_checkout(tmp_path_factory.mktemp("without") / "checkout")
+    link = tree / "cgan_raw" / "kernels"
+    link.unlink()
+    if request.param == "text":
+        link.write_text("../kernels")
+    return tree
+
+
+def test_kernels_are_modules_of_their_own_folder_with_a_link_to_it(tree):
+    assert paths(sys.executable, tree) == paths_in(tree / "kernels")
+
+
+def test_kernels_are_modules_of_their_own_folder_without_a_link_to_it(tree_without_a_link):
+    assert paths(sys.executable, tree_without_a_link) == paths_in(tree_without_a_link / "kernels")
+
+
+def test_editable_install_needs_no_link(tree_without_a_link, tmp_path):
+    python = environment(tmp_path / "environment")
+    install(python, "-e", tree_without_a_link, cwd=tmp_path)
+    assert paths(python, tmp_path) == paths_in(tree_without_a_link / "kernels")
 
 
 def test_uninstalled_checkout_works(tree, tmp_path):
@@ -137,6 +175,16 @@ def contents(wheel: Path) -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
+def test_setup_names_every_package_once(tree):
+    """Those that the link leads to are the kernels again."""
+    code = "import runpy, setuptools; setuptools.setup = lambda packages, **_: print(*packages)"
+    packages = run(sys.executable, "-c", f"{code}; runpy.run_path('setup.py')", cwd=tree).split()
+    folders = {path.parent.relative_to(tree) for path in tree.glob("cgan_raw/**/__init__.py")}
+    kernels = {path.parent.relative_to(tree) for path in tree.glob("kernels/**/__init__.py")}
+    expected = folders | {Path("cgan_raw") / folder for folder in kernels}
+    assert sorted(packages) == sorted(".".join(folder.parts) for folder in expected)
+
+
 def test_installed_wheel_works(built, tmp_path):
     python = environment(tmp_path / "environment")
     install(python, built[1], cwd=tmp_path)
@@ -164,8 +212,16 @@ def test_wheel_names_its_licences(built):
 
 
 def test_sdist_builds_the_same_wheel(built, tmp_path):
+    """It has no link, and each file of the kernels once."""
     _, wheel, sdist = built
     with tarfile.open(sdist) as archive:
+        members = {member.name.partition("/")[2]: member for member in archive.getmembers()}
         archive.extractall(tmp_path, filter="data")
+    assert "kernels/dense/cuda.cu" in members
+    assert not any(name.startswith("cgan_raw/kernels") or member.issym() for name, member in members.items())
     (tree,) = (path for path in tmp_path.iterdir() if path.is_dir())
     assert contents(build("wheel", tree, tmp_path)) == contents(wheel)
+
+
+def test_checkout_without_a_link_builds_the_same_wheel(built, tree_without_a_link, tmp_path):
+    assert contents(build("wheel", tree_without_a_link, tmp_path)) == contents(built[1])

@@ -86,9 +86,9 @@ class Copy:
             ["git", "ls-files", "-coz", "--exclude-standard"], cwd=root, capture_output=True, check=True
         )
         for name in filter(None, os.fsdecode(listed.stdout).split("\0")):
-            if (root / name).is_file():
+            if (root / name).is_file() or (root / name).is_symlink():
                 (self._tree / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(root / name, self._tree / name)
+                shutil.copy2(root / name, self._tree / name, follow_symlinks=False)
 
     def outcome(self, check: Check, mutant: Mutant | None = None) -> str:
         """What a check does in the copy with a bug, or with none: ``passes``, ``fails``, or what went wrong."""
