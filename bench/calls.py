@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +22,7 @@ from cgan_raw.data import load_training
 from cgan_raw.devices.choice import Backend
 from cgan_raw.files.writing import write_atomically
 from cgan_raw.iteration import Iteration
-from cgan_raw.kernels.registry import Op, ops
+from cgan_raw.kernels.registry import Op, make_table, ops
 
 COST_FILE = Path(__file__).resolve().parents[1] / "tests" / "bench" / "iteration_cost.json"
 
@@ -47,8 +46,7 @@ def record(config: TrainConfig, run: Callable[[Iteration], None] = Iteration.run
     def recorder(op: Op) -> Callable:
         return lambda *arguments: made.update([Call(op.name, tuple(op.sizes(arguments).items()))])
 
-    table = SimpleNamespace(**{name: recorder(op) for name, op in ops().items()})
-    backend = Backend("recorder", "notes calls, computes nothing", np.dtype(np.float32), table)
+    backend = Backend("recorder", "notes calls, computes nothing", np.dtype(np.float32), make_table(recorder))
     iteration = Iteration(backend, config, load_training(), config.log_every)
     before = made.copy()
     made.clear()

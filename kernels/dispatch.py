@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 from .launch import Module, NumbaModule
-from .registry import Op, ops
+from .registry import Op, make_table
+
+if TYPE_CHECKING:
+    from .table import Ops
 
 
 class Modules:
@@ -50,7 +53,7 @@ class LaunchedOp:
         module.launch(self.op.function(version), grid, block, (*arguments, *sizes.values()))
 
 
-def table(executor, tf32: bool = False) -> SimpleNamespace:
+def table(executor, tf32: bool = False) -> Ops:
     """The op table of CUDA C++, or of Numba CUDA, on an executor.
 
     Parameters
@@ -63,4 +66,4 @@ def table(executor, tf32: bool = False) -> SimpleNamespace:
         versions = {kernel.version for kernel in op.kernels if kernel.backend == executor.backend}
         return LaunchedOp(op, modules, "tensor_core" if tf32 and "tensor_core" in versions else None)
 
-    return SimpleNamespace(**{name: launched(op) for name, op in ops().items()})
+    return make_table(launched)

@@ -13,8 +13,12 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 from .geometry import Geometry
+
+if TYPE_CHECKING:
+    from .table import Ops
 
 #: The op folders in reading order: by the parallel pattern that each one teaches.
 FOLDERS = (
@@ -178,6 +182,11 @@ def ops() -> dict[str, Op]:
     return {op.name: op for package in packages for op in package.OPS}
 
 
-def table(backend: str) -> SimpleNamespace:
+def make_table(function: Callable[[Op], Callable]) -> Ops:
+    """An op table: what ``function`` makes of each op, under the op's name."""
+    return cast("Ops", SimpleNamespace(**{name: function(op) for name, op in ops().items()}))
+
+
+def table(backend: str) -> Ops:
     """The op table of a backend: ``table("cpu").dense_forward(y, x, w, b)``."""
-    return SimpleNamespace(**{name: op.implementation(backend) for name, op in ops().items()})
+    return make_table(lambda op: op.implementation(backend))

@@ -5,9 +5,12 @@ from __future__ import annotations
 import mmap
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from ..kernels.table import Ops
 
 _ALIGNMENT = 128  # bytes: that of parameters in their flat buffer (models.py); a cache line needs 64
 _HUGE_PAGE = 2 << 20  # bytes
@@ -24,7 +27,7 @@ class Backend:
     name: str
     description: str
     real: np.dtype
-    ops: SimpleNamespace
+    ops: Ops
 
     def zeros(self, shape: tuple[int, ...], dtype=None):
         """A new array of zeros, aligned to a cache line; of the backend's scalar type unless told otherwise."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Callable
-from types import SimpleNamespace
 
 import numpy as np
 
@@ -33,7 +32,7 @@ class Replay:
     run : makes the calls by way of the table ``ops``, the same ones on the same arrays each time.
     """
 
-    def __init__(self, ops: SimpleNamespace, run: Callable[[], None]):
+    def __init__(self, ops: object, run: Callable[[], None]):
         self.ops, self.run = ops, run
         self.calls: list[tuple[Callable, tuple]] = []
 

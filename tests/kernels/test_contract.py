@@ -9,6 +9,7 @@ import pytest
 from cases import CASES
 
 from cgan_raw.kernels.registry import FOLDERS, Kernel, Op, ops
+from cgan_raw.kernels.table import References
 from cgan_raw.testing import make_arguments
 
 each_op = pytest.mark.parametrize("op", ops().values(), ids=ops())
@@ -21,6 +22,16 @@ def test_parameters_are_the_signature(case):
     function = getattr(function, "py_func", function)  # what a Numba dispatcher wraps
     sizes = () if case.kernel.geometry is None else case.op.dims
     assert tuple(inspect.signature(function).parameters) == (*(a.name for a in case.op.arguments), *sizes)
+
+
+@each_op
+def test_editors_are_led_from_a_call_to_the_reference(op):
+    line = f"from .{op.package.rpartition('.')[2]}.reference import {op.name}"
+    assert vars(References).get(op.name) is op.implementation("reference"), f"kernels/table.py lacks: {line}"
+
+
+def test_editors_know_no_other_op():
+    assert {name for name in vars(References) if not name.startswith("__")} <= set(ops())
 
 
 @each_op

@@ -1,0 +1,21 @@
+"""What an op table is to editors and type checkers: the reference of every op, by the op's name.
+
+So they lead from ``self.ops.dense_forward(y, x, w, b)`` to its equations, and see that a name or a number of
+arguments is wrong.  The program itself makes its tables from the registry and never imports this module.
+"""
+
+
+class References:
+    from .activation.reference import leaky_relu_backward, leaky_relu_forward, tanh_backward, tanh_forward
+    from .adam.reference import adam_step
+    from .batch.reference import batch_gather
+    from .batchnorm.reference import batchnorm_backward, batchnorm_forward_inference, batchnorm_forward_train
+    from .bce.reference import bce_backward, bce_forward
+    from .bookkeeping.reference import counters_advance, losses_record
+    from .dense.reference import dense_backward_bias, dense_backward_input, dense_backward_weight, dense_forward
+    from .dropout.reference import dropout_backward, dropout_forward
+    from .embedding.reference import embedding_backward_input, embedding_backward_table, embedding_forward
+    from .philox.reference import philox_words, random_integers, random_normal, random_uniform
+
+
+Ops = type[References]  #: the class, not one of its objects: the functions have no ``self``
