@@ -43,9 +43,10 @@ sanitize: $(VENV)/.dev  ## run the CUDA C++ under AddressSanitizer, UndefinedBeh
 mutants: $(VENV)/.dev  ## plant known bugs one by one and see each found: make mutants ARGS="a-name another"
 	$(VENV)/bin/python tests/mutants/run.py $(ARGS)
 
-lint: $(VENV)/.dev  ## check style: ruff, and clang-format for CUDA C++
+lint: $(VENV)/.dev  ## check style and names: ruff, basedpyright, and clang-format for CUDA C++
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/basedpyright --pythonpath $(VENV)/bin/python
 	git ls-files '*.cu' '*.cuh' '*.h' | xargs -r $(VENV)/bin/clang-format --dry-run --Werror
 
 clean:  ## remove what the commands above made, but no run

@@ -148,6 +148,7 @@ class Gpu:
 
     def __init__(self):
         self._backend = make_backend("gpu")
+        assert isinstance(self._backend, gpu.CudaBackend)
         self.description, self.stream = self._backend.description, self._backend.stream
         self.array, self.write, self.download = (
             self._backend.upload,

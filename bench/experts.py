@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,7 +25,7 @@ _FACTORS: dict[str, Callable] = {
     "dense_backward_weight": lambda x, dy: (x.T, dy),
 }
 
-Multiply = Callable  #: (out, left, right) -> None
+Multiply = Callable[[Any, Any, Any], None]  #: of (out, left, right)
 
 
 class Expert(NamedTuple):

@@ -91,7 +91,7 @@ def _write_array(file: IO[bytes], array: np.ndarray) -> None:
     np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
     parts = range(0, len(array), _MANY_IMAGES)
     for start in bar(parts, "packing"):
-        file.write(np.ascontiguousarray(array[start : start + _MANY_IMAGES]))
+        file.write(np.ascontiguousarray(array[start : start + _MANY_IMAGES]).data)
 
 
 def save_film(path: Path, frames: Sequence[tuple[str, Path]]) -> None:

@@ -56,7 +56,12 @@ class Mode:
 
 
 class Layer:
-    """A layer with neither parameters nor a change of width; the others override what differs."""
+    """A layer with neither parameters nor a change of width; the others override what differs.
+
+    ``x`` is the input, for those whose backward pass reads it.
+    """
+
+    x: Array
 
     def __init__(self, name: str, inputs: int, outputs: int):
         self.name, self.inputs, self.outputs = name, inputs, outputs
@@ -74,9 +79,18 @@ class Layer:
             if f"{self.name}.{local}" in gradients:
                 setattr(self, f"d{local}", gradients[f"{self.name}.{local}"])
 
+    def forward(self, x: Array, mode: Mode) -> Array:
+        raise NotImplementedError
+
+    def backward(self, dy: Array, train: bool) -> Array | None:
+        raise NotImplementedError
+
 
 class Embedding(Layer):
     """Multiplies each row by the embedding of its label.  It is a network's first layer."""
+
+    weight: Array
+    dweight: Array
 
     def __init__(self, name: str, classes: int, width: int, stream: int):
         super().__init__(name, width, width)
@@ -106,6 +120,11 @@ class Dense(Layer):
     ----------
     first : it is a network's first layer, at whose input nobody asks for the gradient in training.
     """
+
+    weight: Array
+    bias: Array
+    dweight: Array
+    dbias: Array
 
     def __init__(self, name: str, inputs: int, outputs: int, stream: int, first: bool = False):
         super().__init__(name, inputs, outputs)
@@ -162,6 +181,13 @@ class Tanh(Layer):
 
 class BatchNorm(Layer):
     """Normalises each feature by the batch's statistics in training, else by the moving ones."""
+
+    gamma: Array
+    beta: Array
+    dgamma: Array
+    dbeta: Array
+    moving_mean: Array
+    moving_variance: Array
 
     def __init__(self, name: str, width: int):
         super().__init__(name, width, width)

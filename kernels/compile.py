@@ -10,11 +10,12 @@ import pickle
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import llvmlite
 import numba
 import numpy as np
-from numba import njit, types
+from numba import extending, njit, types
 from numba.core.caching import NullCache
 from numba.core.ccallback import CFunc
 from numba.core.compiler import CompileResult
@@ -27,23 +28,28 @@ _HERE = Path(__file__).parent
 
 #: ``error_model="numpy"``: a division by zero gives an infinity, as on a GPU; the test for it, which Python's
 #: rules ask for, would keep every loop with a division out of SIMD.
-_OPTIONS = {"error_model": "numpy"}
+_OPTIONS: dict[str, Any] = {"error_model": "numpy"}
 
 #: A function that only exists inside kernels.
 device = njit(inline="always", **_OPTIONS)
 
 
+def intrinsic(function: Callable) -> Callable:
+    """A function that is compiled to what ``function`` writes in LLVM IR.  Numba's own, but for its type."""
+    return extending.intrinsic(function)
+
+
 def kernel(function: Callable) -> Callable:
     """A compiled kernel, of which each signature is compiled once and kept."""
     compiled = njit(nogil=True, **_OPTIONS)(function)
-    compiled._cache = _Cache(function)
+    compiled._cache = _Cache(function)  # pyright: ignore[reportAttributeAccessIssue]
     return compiled
 
 
 def callback(function: Callable, signature: types.Type) -> CFunc:
     """A function compiled for callers in C, at its ``address``; kept too."""
     compiled = CFunc(function, normalize_signature(signature), locals={}, options=dict(_OPTIONS))
-    compiled._cache = _Cache(function)
+    compiled._cache = _Cache(function)  # pyright: ignore[reportAttributeAccessIssue]
     compiled.compile()
     return compiled
 

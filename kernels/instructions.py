@@ -5,7 +5,8 @@ import platform
 import llvmlite.binding
 from numba.core import config
 
-_FEATURES = (config.CPU_FEATURES or llvmlite.binding.get_host_cpu_features().flatten()).split(",")
+_ASKED_FOR = config.CPU_FEATURES  # pyright: ignore[reportAttributeAccessIssue]
+_FEATURES = (_ASKED_FOR or llvmlite.binding.get_host_cpu_features().flatten()).split(",")
 
 #: Whether a vector has sixteen float32; else it has eight, or is put together from several.
 AVX512 = "+avx512f" in _FEATURES

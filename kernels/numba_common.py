@@ -5,18 +5,22 @@
 with one: hence ``real(2)``, where C++ takes ``2``.
 """
 
+from typing import Any
+
 import numpy as np
 
 try:
-    from numba import cuda
+    from numba import cuda as numba_cuda
 except ImportError:  # no numba-cuda, and a Numba that no longer has its own: the interpreter needs neither
-    cuda = None
+    numba_cuda = None
 
 from .numba_source import device
 
+cuda: Any = numba_cuda  # or what an executor has in its place
 real = np.float32
 uint32, uint64 = np.uint32, np.uint64
-sinpi = cospi = None  # the executor's
+sinpi: Any = None  # the executor's, as is cospi
+cospi: Any = None
 
 _M0, _M1, _W0, _W1 = uint64(0xD2511F53), uint64(0xCD9E8D57), uint64(0x9E3779B9), uint64(0xBB67AE85)
 _LOW, _HALF, _BYTE = uint64(0xFFFFFFFF), uint64(32), uint32(8)

@@ -12,11 +12,11 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
-from numba import cuda
 from numba.cuda import libdevice
 from numba.cuda.cudadrv.devicearray import DeviceNDArray
 
 from . import numba_common
+from .numba_common import cuda
 from .numba_source import bind
 
 #: What the kernels call by these names, by scalar type.
@@ -34,7 +34,7 @@ def share(array: Any) -> DeviceNDArray:
     return cuda.as_cuda_array(array, sync=False)
 
 
-def jitted(module: ModuleType, real: str) -> dict[str, Callable]:
+def jitted(module: ModuleType, real: str) -> dict[str, Any]:
     """The kernels of a ``numba_cuda.py`` by name; each is compiled when first launched."""
 
     def make(function: FunctionType, role: str) -> Callable:
@@ -62,7 +62,7 @@ class Executor:
 class Loaded:
     """The kernels of one module."""
 
-    def __init__(self, kernels: dict[str, Callable], stream):
+    def __init__(self, kernels: dict[str, Any], stream):
         self._kernels, self._stream = kernels, stream
 
     def launch(

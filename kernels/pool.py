@@ -31,9 +31,8 @@ import numpy as np
 from llvmlite import ir
 from numba import carray, njit, types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
-from .compile import callback, device, kernel
+from .compile import callback, device, intrinsic, kernel
 
 #: Where things lie in the mailbox; a word that some watch while others write has a cache line of its own.
 _JOB, _CLAIM, _FINISHED, _ASLEEP, _PART, _PARTS, _ALONE, _DEBT, WORDS = 0, 8, 16, 24, 32, 33, 34, 35, 40
@@ -73,7 +72,7 @@ class Pool:
     """The mailbox and the threads that watch it; they are started with the first job."""
 
     def __init__(self):
-        self.threads = min(numba.config.NUMBA_NUM_THREADS, _MOST_THREADS)
+        self.threads = min(numba.config.NUMBA_NUM_THREADS, _MOST_THREADS)  # pyright: ignore[reportAttributeAccessIssue]
         self.parts = 1 if self.threads == 1 else 4 * self.threads  # whoever is late takes fewer
         self.mailbox = np.zeros(_SIZE, np.int64)
         self._process, self._helpers, self._wake = None, [], threading.Event()

@@ -18,6 +18,7 @@ import numpy as np
 from cgan_raw.config import TrainConfig
 from cgan_raw.data import load_training
 from cgan_raw.devices.choice import make_backend
+from cgan_raw.devices.gpu import CudaBackend
 from cgan_raw.iteration import Iteration
 
 from ..results import keep, reason
@@ -63,6 +64,7 @@ def main(out: Path) -> int:
 def measure(tf32: bool, graph: bool, plan: Rounds) -> dict:
     """Seconds of each round; RuntimeError if the iterations were not run or a loss is zero or not finite."""
     backend = make_backend("gpu", tf32=tf32, graph=graph)
+    assert isinstance(backend, CudaBackend)
     iteration = Iteration(backend, TrainConfig(), load_training(), max(plan.iterations, plan.warm))
     run_some = backend.repeat(iteration.run)
     synchronize, done, seconds = backend.stream.synchronize, 0, []

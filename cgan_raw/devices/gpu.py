@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -52,7 +53,7 @@ def fault(kernels: str = "cuda") -> str | None:
 class CudaBackend(Backend):
     """CuPy's arrays on the current CUDA device, all work on one stream of its own."""
 
-    stream: object
+    stream: Any
     graph: bool
 
     def zeros(self, shape, dtype=None):
@@ -124,8 +125,8 @@ class NumbaBackend(Backend):
     ``stream`` is Numba's name for it, ``recording`` CuPy's, or None where iterations are not recorded.
     """
 
-    stream: object
-    recording: object
+    stream: Any
+    recording: Any
 
     def zeros(self, shape, dtype=None):
         return self.upload(np.zeros(shape, self.real if dtype is None else dtype))

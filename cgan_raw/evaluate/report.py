@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -36,10 +37,10 @@ entropy     of the shares of the digits: 2.303 nats if all come as often, 0 if o
 def text(evaluation: Evaluation) -> str:
     """All figures, generated beside real, and some of them for each digit."""
 
-    def row(name: str, show: Callable[[Figures | Coverage], str]) -> str:
+    def row(name: str, show: Callable[[Any], str]) -> str:
         return f"{name:<34}{show(evaluation.generated):>14}{show(evaluation.real):>14}"
 
-    def digits(name: str, values: Callable[[Figures | Coverage], np.ndarray], decimals: int) -> list[str]:
+    def digits(name: str, values: Callable[[Any], np.ndarray], decimals: int) -> list[str]:
         return [
             f"{f'{name}, {kind}':<34}" + "".join(f"{value:>7.{decimals}f}" for value in values(figures))
             for kind, figures in (("generated", evaluation.generated), ("real", evaluation.real))
@@ -121,6 +122,7 @@ def _confusion_picture(evaluation: Evaluation) -> bytes:
     figure = new_figure(12, 6.2)
     sides = (("generated", evaluation.generated), ("real", evaluation.real))
     for axes, (kind, figures) in zip(figure.subplots(1, 2), sides, strict=True):
+        assert isinstance(figures, Figures)
         percent = 100 * figures.confusion / figures.confusion.sum(axis=1, keepdims=True)
         axes.imshow(percent, cmap="Blues", norm="symlog", vmin=0, vmax=100)
         for (row, column), value in np.ndenumerate(percent):

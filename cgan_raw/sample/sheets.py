@@ -59,9 +59,10 @@ def interpolation(generator: Parameters, seed: int, digits: Sequence[int], rows:
 
 def morph(generator: Parameters, seed: int, digits: Sequence[int], rows: int, columns: int) -> Sheet:
     """In each row one noise, and a walk between the embeddings of two digits, which the generator is given."""
-    embed_between(generator, *digits, columns)
+    first, last = digits
+    embed_between(generator, first, last, columns)
     z = np.repeat(noise(generator.backend, rows, seed), columns, axis=0)
-    captions = [str(digits[0]), *[""] * (columns - 2), str(digits[1])]
+    captions = [str(first), *[""] * (columns - 2), str(last)]
     return Sheet(z, np.tile(np.arange(columns), rows), captions * rows, columns)
 
 

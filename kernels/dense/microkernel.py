@@ -20,8 +20,8 @@ from __future__ import annotations
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
+from ..compile import intrinsic
 from ..instructions import AVX512
 
 _LANES = 16 if AVX512 else 8  # float32 in a vector; a machine with narrower ones has it as several

@@ -24,7 +24,7 @@ __all__ = ["BuildError", "Executor", "KernelError"]
 
 #: Set by ``python -m cgan_raw.kernels.simt.sanitize``, which preloads the sanitizer of that name.
 SANITIZE_VARIABLE = "CGAN_RAW_SANITIZE"
-_ORDERS = {"forward": 0, "reverse": 1}
+_ORDERS: dict[str | int, int] = {"forward": 0, "reverse": 1}
 _RANDOM = 2
 _MOST_BLOCKS = (2**31 - 1, 65535, 65535)  # CUDA C++ Programming Guide, "Compute Capabilities"
 _MOST_THREADS = (1024, 1024, 64)

@@ -113,6 +113,7 @@ class Machine:
     def start(self, grid: int, block: tuple[int, int], number: int) -> None:
         """Begin a block, whose shared memory is as if never written."""
         self.gridDim, self.blockDim, self.blockIdx = Three(grid, 1, 1), Three(*block, 1), Three(number, 0, 0)
+        self.threadIdx = Three(0, 0, 0)  # of the thread that runs
         self.shared, self.local = _Shared(), _Local()
 
     def syncthreads(self) -> None:

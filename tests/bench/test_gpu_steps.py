@@ -239,6 +239,7 @@ def measure(monkeypatch):
 
     def go(plan, spoil=lambda losses: losses):
         fields = {field.name: getattr(cpu, field.name) for field in dataclasses.fields(cpu)}
+        monkeypatch.setattr(iterations, "CudaBackend", Streamed)
         monkeypatch.setattr(iterations, "make_backend", lambda *_, **__: Streamed(**fields, stream=Mock()))
         read = iterations.Iteration.read_losses
         with monkeypatch.context() as patch:
