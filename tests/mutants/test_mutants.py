@@ -28,11 +28,12 @@ def test_they_are_many_and_no_name_comes_twice():
 
 @pytest.fixture
 def project(tmp_path):
-    """A checkout with one function, and with tests that are not committed yet."""
+    """A checkout with one function, a link to its folder, and tests that are not committed yet."""
     if shutil.which("git") is None:
         pytest.skip("needs git, which knows the files of a checkout")
     subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
     (tmp_path / "kernels").mkdir()
+    (tmp_path / "link").symlink_to("kernels")
     (tmp_path / "kernels" / "half.py").write_text("def half(x):\n    return x // 2\n")
     subprocess.run(["git", "add", "."], cwd=tmp_path, check=True)
     (tmp_path / "test_half.py").write_text(
