@@ -1,15 +1,19 @@
 """Kernels with one planted defect each, for the proof that the checks can fail.
 
-``BROKEN[op name]`` lists them.  Each is the reference with a mistake that somebody could make; its docstring
-says which.
+``defects(op)`` lists them: those that any op can have (:mod:`generic_defects`), and those of its own, which
+stand here.  Each is the reference with a mistake that somebody could make; its docstring says which.
 """
 
+import generic_defects
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from cgan_raw.kernels.registry import ops
+_OWN = {}
 
-BROKEN = {}
+
+def defects(op):
+    """An op's kernels with a defect."""
+    return generic_defects.defects(op) + _OWN.get(op.name, [])
 
 
 def reference(name, *arguments):
@@ -18,13 +22,13 @@ def reference(name, *arguments):
 
 def breaks(op_name):
     def register(function):
-        BROKEN.setdefault(op_name, []).append(function)
+        _OWN.setdefault(op_name, []).append(function)
         return function
 
     return register
 
 
-# Elementwise: signs, ends, NaN, writes that go astray -----------------------------------------------------
+# Elementwise ----------------------------------------------------------------------------------------------
 
 
 @breaks("leaky_relu_backward")
@@ -37,47 +41,6 @@ def wrong_sign(dx, dy, x, slope):
 def wrong_branch(dx, dy, x, slope):
     """The branches are the wrong way round."""
     dx[...] = np.where(x > 0, slope * dy, dy)
-
-
-@breaks("leaky_relu_backward")
-def modified_input(dx, dy, x, slope):
-    """The incoming gradient serves as scratch space."""
-    reference("leaky_relu_backward", dx, dy, x, slope)
-    dy *= slope
-
-
-@breaks("leaky_relu_forward")
-def off_by_one_bound(y, x, slope):
-    """The guard against the end is one too strict."""
-    n = x.size - 1
-    y.reshape(-1)[:n] = np.where(x > 0, x, slope * x).reshape(-1)[:n]
-
-
-@breaks("leaky_relu_forward")
-def write_past_the_end(y, x, slope):
-    """The guard against the end is one too lenient."""
-    reference("leaky_relu_forward", y, x, slope)
-    as_strided(y.reshape(-1), (y.size + 1,))[y.size] = 0
-
-
-@breaks("leaky_relu_forward")
-def write_before_the_start(y, x, slope):
-    """A negative index."""
-    reference("leaky_relu_forward", y, x, slope)
-    as_strided(y.reshape(-1)[::-1], (y.size + 1,))[y.size] = 0
-
-
-@breaks("tanh_forward")
-def nan_output(y, x):
-    """exp(2x) overflows into inf / inf; one element is enough."""
-    y[...] = np.tanh(x)
-    y.flat[-1] = np.nan
-
-
-@breaks("tanh_forward")
-def reads_past_the_end(y, x):
-    """Each element is taken from its right neighbour."""
-    y[...] = np.tanh(as_strided(x.reshape(-1), (x.size + 1,))[1:].reshape(x.shape))
 
 
 @breaks("tanh_backward")
@@ -302,12 +265,6 @@ def overflows(loss, accuracy, logits, target):
     with np.errstate(all="ignore"):
         p = 1 / (1 + np.exp(-logits))
         loss[0] = -(target * np.log(p) + (1 - target) * np.log(1 - p)).mean()
-
-
-@breaks("bce_forward")
-def accuracy_unwritten(loss, accuracy, logits, target):
-    """One of two destinations is left as it was."""
-    reference("bce_forward", loss, accuracy.copy(), logits, target)
 
 
 @breaks("bce_backward")
