@@ -5,7 +5,7 @@ PYTHON ?= python3
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help train test compile emulate sanitize mutants bench gpu-check lint report clean
+.PHONY: help train test compile emulate sanitize mutants bench gpu-check lint tables report clean
 
 help:  ## list the commands
 	@awk -F ':.*## *' '/^[a-z-]+: .*##/ || /^[a-z-]+:  ##/ { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,10 @@ bench: $(VENV)/.bench  ## measure this machine: kernels, iterations beside PyTor
 
 gpu-check:  ## check and measure this machine's GPU; installs nothing: make gpu-check PYTHON=.venv/bin/python
 	$(PYTHON) -m bench.gpu_check $(ARGS)
+
+tables: $(VENV)/.dev  ## renew what follows from the contracts: kernels/README.md, and the cost of an iteration
+	$(VENV)/bin/python -m bench.calls
+	$(VENV)/bin/python -m bench.kernels_readme
 
 report: $(VENV)/.dev  ## renew README's figures and the plots in docs/bench from bench/results
 	$(VENV)/bin/python -m bench.report

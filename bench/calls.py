@@ -3,7 +3,7 @@
 The iteration runs with an op table whose functions compute nothing and note the sizes of their arguments.  So
 the benchmarks time the shapes that training has, and what an iteration costs by the contracts is a table that
 does not depend on a machine.  A test compares it with tests/bench/iteration_cost.json, which ``python -m
-bench.calls`` renews; the file belongs to the change that makes it differ.
+bench.calls`` (and ``make tables``) renews; the file belongs to the change that makes it differ.
 """
 
 from __future__ import annotations
@@ -85,6 +85,12 @@ def network_calls() -> dict[Call, int]:
         found[max((call for call in before if call.op == name), key=lambda call: call.sizes)] = 0
     order = list(ops())
     return dict(sorted(found.items(), key=lambda item: order.index(item[0].op)))
+
+
+def uncalled() -> tuple[str, ...]:
+    """The ops that no network calls: they have no shape, so they are not timed."""
+    called = {call.op for call in network_calls()}
+    return tuple(name for name in ops() if name not in called)
 
 
 if __name__ == "__main__":

@@ -80,6 +80,7 @@ def pytest_terminal_summary(terminalreporter, config):
 
 
 def _show_kernels(terminal, rows):
+    from .calls import uncalled
     from .device import places
     from .tables import kernel_table, plain, roofs
 
@@ -89,6 +90,7 @@ def _show_kernels(terminal, rows):
         terminal.write_line(plain(*kernel_table(list(group), peaks)))
     terminal.write_line("\nmedians, operands not in the caches; GB/s counts each array once, the least to move")
     terminal.write_line("\n".join(roofs(peaks)))
+    terminal.write_line(f"not timed, since no network calls them: {', '.join(uncalled())}")
 
 
 def _keep(terminal, rows, config):

@@ -2,8 +2,7 @@
 
 The registry says which kernels there are and :mod:`bench.calls` which shapes, so a new kernel is timed without
 a word here.  ``simt`` is left out: it runs the GPU's kernels thread by thread to debug them, and takes
-thousands of times as long.  An op that the network never calls has no shape: ``philox_words``, which is there
-for its known answers.
+thousands of times as long.  An op that the network never calls has no shape (:func:`bench.calls.uncalled`).
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ def test_resources_are_those_of_the_table(target, resources, pytestconfig):
     found = {name: str(resources[name]) for name in sorted(resources)}
     if pytestconfig.getoption("--update", False):
         renew(target, found)
-    assert found == read_table()[str(target)]["kernels"]
+    assert found == read_table()[str(target)]["kernels"], "if that is meant: make compile ARGS=--update"
 
 
 def in_double(ptx):

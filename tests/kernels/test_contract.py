@@ -3,14 +3,19 @@
 import importlib
 import inspect
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 from cases import CASES
+from cgan_raw.kernels import registry
+from cgan_raw.kernels.registry import FOLDERS, Kernel, Op, ops
 
 from cgan_raw.kernels.registry import FOLDERS, Kernel, Op, ops
 from cgan_raw.kernels.table import References
 from cgan_raw.testing import make_arguments
+
+_KERNELS = Path(registry.__file__).parent
 
 each_op = pytest.mark.parametrize("op", ops().values(), ids=ops())
 
@@ -115,6 +120,12 @@ def test_arrays_that_do_not_fit_each_other_are_refused(shapes):
     assert op.sizes([np.empty(shape) for shape in ((3, 4), (3, 5), (5, 4), (4,))]) == {"M": 3, "N": 4, "K": 5}
     with pytest.raises(ValueError, match=r"^dense_forward: (w|b) is "):
         op.sizes([np.empty(shape) for shape in shapes])
+
+
+def test_every_op_folder_is_in_the_reading_order():
+    """One that is forgotten there has no op in the registry, and no test."""
+    folders = {path.parent.name for path in _KERNELS.glob("*/reference.py")}
+    assert folders == set(FOLDERS), "FOLDERS in kernels/registry.py lists the op folders"
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
