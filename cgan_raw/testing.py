@@ -138,7 +138,7 @@ def _value(op: Op, argument: Argument, sizes, rng, real: np.dtype, given) -> Any
     elif argument.name in _RULES:
         value = _RULES[argument.name](rng, shape, sizes)
     elif shape is None:
-        raise ValueError(f"no rule draws the scalar {argument.name} of {op.name}")
+        raise ValueError(f"no rule draws the scalar {argument.name} of {op.name}: it needs one in _RULES")
     elif dtype.kind == "f":
         value = rng.standard_normal(shape)
     else:
