@@ -11,10 +11,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from cgan_raw.files.writing import write_atomically
 from cgan_raw.kernels import registry
 from cgan_raw.kernels.registry import Op, ops
-
-from cgan_raw.files.writing import write_atomically
 
 from .calls import uncalled
 from .results import CHECKOUT

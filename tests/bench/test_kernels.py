@@ -10,8 +10,6 @@ from unittest.mock import Mock
 
 import numpy as np
 import pytest
-from cgan_raw.kernels.dispatch import LaunchedOp
-from cgan_raw.kernels.registry import ops
 
 from bench import device, experts, kernels, tables
 from bench.calls import network_calls, uncalled
@@ -20,7 +18,7 @@ from bench.gpu.kernels import time_each
 from bench.results import CHECKOUT
 from cgan_raw.devices import gpu
 from cgan_raw.kernels.dispatch import LaunchedOp
-from cgan_raw.kernels.registry import FOLDERS, ops
+from cgan_raw.kernels.registry import ops
 from cgan_raw.testing import make_arguments
 
 needs_plugin = pytest.mark.skipif(

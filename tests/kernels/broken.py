@@ -8,6 +8,8 @@ import generic_defects
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from cgan_raw.kernels.registry import ops
+
 _OWN = {}
 
 

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from broken import defects
-from cgan_raw.kernels.registry import ops
 from checks import CHECKS, runner
 
 from cgan_raw.kernels.registry import ops

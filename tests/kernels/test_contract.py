@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cases import CASES
-from cgan_raw.kernels import registry
-from cgan_raw.kernels.registry import FOLDERS, Kernel, Op, ops
 
+from cgan_raw.kernels import registry
 from cgan_raw.kernels.registry import FOLDERS, Kernel, Op, ops
 from cgan_raw.kernels.table import References
 from cgan_raw.testing import make_arguments

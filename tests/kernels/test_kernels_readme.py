@@ -2,9 +2,8 @@
 
 import re
 
-from cgan_raw.kernels.registry import FOLDERS, ops
-
 from bench.kernels_readme import FILE, FILES, patterns, renewed
+from cgan_raw.kernels.registry import FOLDERS, ops
 
 README = FILE.read_text(encoding="utf-8")
 
