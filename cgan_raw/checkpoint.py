@@ -28,11 +28,15 @@ _MOST_ITERATIONS = 2**62  # counters of updates, two an iteration, have 64 bits
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A run after ``iteration`` iterations: its tensors by name (float32) and the settings that made them."""
+    """A run after ``iteration`` iterations: its tensors by name (float32) and the settings that made them.
+
+    ``data_digest`` is that of the training set, None if it is not known.
+    """
 
     tensors: dict[str, np.ndarray]
     iteration: int
     config: TrainConfig
+    data_digest: str | None = None
 
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
@@ -48,6 +52,8 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         "seed": str(checkpoint.config.seed),
         "config": json.dumps(checkpoint.config.asdict()),
     }
+    if checkpoint.data_digest is not None:
+        metadata["data_digest"] = checkpoint.data_digest
     payload = [np.ascontiguousarray(tensor) for _, tensor in sorted(checkpoint.tensors.items())]
     metadata["sha256"] = _sha256(*payload)
     metadata["sha256_metadata"] = _sha256_of_metadata(metadata)
@@ -101,7 +107,7 @@ def load(path: Path) -> Checkpoint:
     _check_tensors(path, tensors, config.model)
     if _sha256(_payload(content)) != metadata["sha256"]:
         raise InputError(f"{path}: damaged: its tensors do not have the digest that it states")
-    return Checkpoint(tensors, iteration, config)
+    return Checkpoint(tensors, iteration, config, metadata.get("data_digest"))
 
 
 def _check_metadata(path: Path, metadata: dict[str, str]) -> None:

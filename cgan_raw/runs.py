@@ -72,6 +72,7 @@ class Run:
         if self.data_digest not in (None, data_digest):
             data = self.config.data or "embedded MNIST"
             raise InputError(f"--data: {data} is not the data set that the run in {self.folder} was started on")
+        self.data_digest = data_digest
         if self.folder is None:
             self.folder = _new_folder()
         with _usable(self.folder):
@@ -147,7 +148,7 @@ def reopen(folder: Path, given: dict, may_change: set[str]) -> Run:
         raise InputError(
             f"--iterations {config.iterations}: the run in {folder} is at iteration {start.iteration} already"
         )
-    run = Run(folder, config, start, lock=lock, data_digest=found.get(_DIGEST))
+    run = Run(folder, config, start, lock=lock, data_digest=start.data_digest or found.get(_DIGEST))
     run.metrics = read_metrics(run.metrics_path, start.iteration)
     return run
 

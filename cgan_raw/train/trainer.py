@@ -150,7 +150,7 @@ class Trainer:
                 raise TrainingError(
                     f"training diverged: {name} is not finite after iteration {self.done}; {self.last_good()}"
                 )
-        save(self.run.checkpoint_path, Checkpoint(state, self.done, self.config))
+        save(self.run.checkpoint_path, Checkpoint(state, self.done, self.config, self.run.data_digest))
         self.saved = self.done
 
     def last_good(self) -> str:

@@ -44,7 +44,8 @@ def expected_shapes() -> dict[str, tuple[int, ...]]:
 def random_checkpoint(iteration: int = 1234) -> Checkpoint:
     rng = np.random.default_rng(iteration)
     tensors = {n: rng.standard_normal(s, np.float32) for n, s in expected_shapes().items()}
-    return Checkpoint(tensors, iteration, TrainConfig(seed=2**64 - 1, data="/some/where", learning_rate=1 / 3))
+    config = TrainConfig(seed=2**64 - 1, data="/some/where", learning_rate=1 / 3)
+    return Checkpoint(tensors, iteration, config, data_digest="0123456789abcdef")
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +84,7 @@ def test_what_is_saved_comes_back_bit_for_bit(good, saved, path):
     loaded = load(path)
     assert loaded.iteration == good.iteration
     assert loaded.config == good.config
+    assert loaded.data_digest == good.data_digest
     assert loaded.tensors.keys() == good.tensors.keys()
     for name, tensor in good.tensors.items():
         assert loaded.tensors[name].tobytes() == tensor.tobytes()
@@ -108,8 +110,17 @@ def test_file_has_the_documented_tensors_and_metadata(saved, path):
         dtypes = {file.get_slice(name).get_dtype() for name in shapes}
     assert shapes == expected_shapes()
     assert dtypes == {"F32"}
-    assert metadata.keys() == {"format", "iteration", "seed", "config", "sha256", "sha256_metadata"}
+    assert metadata.keys() == {
+        "format",
+        "iteration",
+        "seed",
+        "config",
+        "data_digest",
+        "sha256",
+        "sha256_metadata",
+    }
     assert (metadata["format"], metadata["iteration"]) == ("cgan_raw/1", "1234")
+    assert metadata["data_digest"] == "0123456789abcdef"
     assert metadata["seed"] == str(2**64 - 1)
     assert (
         json.loads(metadata["config"])
@@ -339,7 +350,14 @@ def test_no_metadata_are_refused(good, path):
     assert_refused(path)
 
 
-@pytest.mark.parametrize(("key", "value"), [("iteration", "1235"), ("seed", "3"), ("config", "{}")])
+def test_checkpoint_from_before_it_named_its_data_is_read(good, path):
+    write(path, good.tensors)
+    assert load(path).data_digest is None
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("iteration", "1235"), ("seed", "3"), ("config", "{}"), ("data_digest", "0")]
+)
 def test_tampering_with_metadata_is_noticed(key, value, saved, path):
     with_header = saved[8 : 8 + struct.unpack("<Q", saved[:8])[0]]
     header = json.loads(with_header)

@@ -1,5 +1,6 @@
 """What a resumed run remembers: its settings, its data, its time, and which pictures are its own."""
 
+import dataclasses
 import itertools
 import json
 import shutil
@@ -9,7 +10,7 @@ import pytest
 from commands import assert_failed, assert_refused, call, idx, losses, metrics, random_data, write_data
 from PIL import Image
 
-from cgan_raw.checkpoint import FILE_NAME, load
+from cgan_raw.checkpoint import FILE_NAME, load, save
 from cgan_raw.devices import choice as backends
 from cgan_raw.devices.backend import Backend
 from cgan_raw.train import __main__ as train
@@ -117,9 +118,18 @@ def test_same_data_in_another_form_are_the_same(run, tmp_path):
     assert call(train.main, "--resume", run, "--data", packed, "--iterations", 61).code == 0
 
 
+def test_other_data_are_refused_though_config_json_is_lost(run, other_data):
+    """The checkpoint has the digest too, and may lie somewhere else."""
+    (run / "config.json").unlink()
+    assert_refused(call(train.main, "--resume", run, "--data", other_data, "--iterations", 61), other_data, run)
+
+
 def test_run_from_before_digests_goes_on_and_has_one(run):
     digest = settings(run)["data_digest"]
     (run / "config.json").write_text(json.dumps({k: v for k, v in settings(run).items() if k != "data_digest"}))
+    found = load(run / FILE_NAME)
+    assert found.data_digest == digest
+    save(run / FILE_NAME, dataclasses.replace(found, data_digest=None))
     assert call(train.main, "--resume", run, "--iterations", 61).code == 0
     assert settings(run)["data_digest"] == digest
 
