@@ -1,5 +1,5 @@
 """The data set: MNIST, embedded in the package, or any folder of IDX files of the same form."""
 
-from .idx import Dataset, load_test, load_training
+from .idx import MNIST_DIGEST, Dataset, load_test, load_training
 
-__all__ = ["Dataset", "load_test", "load_training"]
+__all__ = ["MNIST_DIGEST", "Dataset", "load_test", "load_training"]

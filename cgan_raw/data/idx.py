@@ -21,6 +21,7 @@ from ..config import CLASSES, PIXELS, SIDE
 from ..errors import InputError
 
 EMBEDDED = Path(__file__).parent / "mnist"
+MNIST_DIGEST = "edc0d1098aa497be"  # that of the embedded training set
 _UNSIGNED_BYTE = 0x08
 _PART = 2**20  # bytes read at a time
 

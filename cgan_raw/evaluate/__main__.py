@@ -18,6 +18,15 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("checkpoint", type=cli.path, help="a checkpoint.safetensors")
     cli.add_device(result)
     result.add_argument(
+        "--classifier", type=cli.path, metavar="FILE",
+        help="who judges, made by python -m cgan_raw.evaluate.train_classifier on the data that the checkpoint "
+        "was trained on (default: the classifier that comes with the package, for MNIST)",
+    )  # fmt: skip
+    result.add_argument(
+        "--data", type=cli.path, metavar="DIR",
+        help="the folder of that data, if they have moved (default: where they were)",
+    )  # fmt: skip
+    result.add_argument(
         "--seed", type=int, default=0, metavar="N", help="the seed of the noise (default: %(default)s)"
     )
     result.add_argument(
@@ -39,19 +48,20 @@ def _evaluate(given: argparse.Namespace) -> int:
 
     from .. import __version__
     from ..checkpoint import load
-    from . import report
+    from . import report, standard
     from .measure import measure
 
     checkpoint = load(given.checkpoint)
-    check_places(*report.places(folder, checkpoint.config.model), read=[given.checkpoint])
+    read = [path for path in (given.checkpoint, given.classifier) if path is not None]
+    check_places(*report.places(folder, checkpoint.config.model), read=read)
+    against = standard.load(checkpoint, given.classifier, given.data)
     backend = cli.backend(given)
     config = checkpoint.config
     trained = f"{config.model}, iteration {checkpoint.iteration:,}, seed {config.seed}"
     show(f"checkpoint  {given.checkpoint}, {trained}")
     show(f"device      {backend.name}: {backend.description}")
-    if config.data is not None:
-        show(f"note        trained on {config.data}, compared with the embedded MNIST")
-    evaluation = measure(backend, checkpoint, given.seed)
+    show(f"data        {against.name}")
+    evaluation = measure(backend, checkpoint, given.seed, against)
     facts = {
         "version": __version__,
         "model": config.model,
@@ -61,7 +71,8 @@ def _evaluate(given: argparse.Namespace) -> int:
         "seed": given.seed,
     }
     saved = report.save(folder, evaluation, facts)
-    show(f"classifier  {100 * evaluation.classifier['test_accuracy']:.2f} % of the test set", "")
+    judge = "" if given.classifier is None else f"{given.classifier}, "
+    show(f"classifier  {judge}{100 * evaluation.classifier['test_accuracy']:.2f} % of the test set", "")
     show(*report.text(evaluation).splitlines(), "", f"saved {' '.join(map(str, saved))}")
     return 0
 

@@ -104,7 +104,8 @@ def save(path: Path, weights: dict[str, np.ndarray], facts: dict) -> None:
 
 
 def load(path: Path) -> tuple[dict[str, np.ndarray], dict]:
-    """Weights (float32, by tensor name), and what :func:`save` was told of them.
+    """Weights (float32, by tensor name), and what :func:`save` was told of them: ``test_accuracy``, and as
+    ``data_digest`` that of the training set.
 
     Raises
     ------
@@ -115,10 +116,12 @@ def load(path: Path) -> tuple[dict[str, np.ndarray], dict]:
         content, facts = path.read_bytes(), json.loads(facts_path.read_bytes())
         stated = facts["sha256"]
         facts["test_accuracy"] = float(facts["test_accuracy"])
+        if not isinstance(facts["data_digest"], str):
+            raise TypeError
     except OSError as error:
         raise InputError(f"{error.filename}: cannot be read: {error.strerror}") from None
     except (ValueError, TypeError, KeyError):
-        raise InputError(f"{facts_path}: says no digest and accuracy of a classifier") from None
+        raise InputError(f"{facts_path}: does not say a classifier's digest, data and accuracy") from None
     if hashlib.sha256(content).hexdigest() != stated:
         raise InputError(f"{path}: damaged: it does not have the digest that {facts_path.name} states")
     return _parse(path, content), facts

@@ -9,17 +9,18 @@ import numpy as np
 
 from ..checkpoint import Checkpoint
 from ..config import CGAN, CLASSES, PIXELS
-from ..data import Dataset, load_test, load_training
+from ..data import Dataset
 from ..devices.backend import Backend
 from ..sampler import Sampler, load_generator, noise
-from . import classifier, metrics
+from . import classifier, metrics, standard
 from .classifier import Classifier
 from .figures import Coverage, Figures
 from .parzen import Parzen, parzen
+from .standard import Standard
 
 PER_DIGIT = 1_000  # samples; Mirza & Osindero 2014, arXiv:1411.1784, table 1
 _ROWS = 1_000  # images at a time, in the generator and in the classifier
-_VALIDATION = slice(50_000, 51_000)  # training images on which the width of the Parzen window is chosen
+_VALIDATION = 1_000  # training images on which the width of the Parzen window is chosen
 
 
 @dataclass(frozen=True)
@@ -75,22 +76,33 @@ class Judge:
         )
 
 
-def measure(backend: Backend, checkpoint: Checkpoint, seed: int) -> Evaluation:
+def validation(training_images: int) -> slice:
+    """The training images on which the width of the Parzen window is chosen; none after them is used for it."""
+    start = 5 * training_images // 6  # 50,000 of MNIST's 60,000
+    return slice(start, min(start + _VALIDATION, training_images))
+
+
+def measure(backend: Backend, checkpoint: Checkpoint, seed: int, against: Standard | None = None) -> Evaluation:
     """Evaluate a checkpoint's generator on the noise of a seed.
 
     The real images are the test set; in its Parzen figure, training images take the samples' place.
 
+    Parameters
+    ----------
+    against : None for the checkpoint's data and the classifier that comes with the package.
+
     Raises
     ------
-    InputError : the classifier in the package is damaged.
+    InputError : as of :func:`standard.load`.
     """
-    weights, facts = classifier.load(classifier.SHIPPED)
-    training, test = load_training(), load_test()
+    against = standard.load(checkpoint) if against is None else against
+    training, test = against.training, against.test
+    aside = validation(len(training))
     samples = draw(backend, checkpoint, seed, PER_DIGIT)
-    judge = Judge(backend, weights, training)
+    judge = Judge(backend, against.weights, training)
 
     def likelihood(images: np.ndarray, what: str) -> Parzen:
-        return parzen(images, training.images[_VALIDATION], test.images, what)
+        return parzen(images, training.images[aside], test.images, what)
 
     def look(dataset: Dataset, of: Parzen) -> Figures | Coverage:
         conditional = checkpoint.config.model == CGAN
@@ -98,8 +110,8 @@ def measure(backend: Backend, checkpoint: Checkpoint, seed: int) -> Evaluation:
 
     return Evaluation(
         generated=look(samples, likelihood(samples.images, "samples")),
-        real=look(test, likelihood(training.images[: len(samples)], "training images")),
-        classifier=facts,
+        real=look(test, likelihood(training.images[: aside.start][: len(samples)], "training images")),
+        classifier=against.facts,
     )
 
 

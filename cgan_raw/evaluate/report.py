@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..config import CGAN, CLASSES, GAN
+from ..data import MNIST_DIGEST
 from ..files.writing import write_atomically
 from ..images import figure_png, new_figure
 from .figures import Coverage, Figures
@@ -21,7 +22,7 @@ FILE_NAME = "evaluation.json"
 _PAPER = "132 ± 1.8 in the CGAN paper"  # Mirza & Osindero 2014, arXiv:1411.1784, table 1
 
 _NOTES = """\
-real        the test images; for the Parzen window, as many training images as there are samples
+real        the test images; for the Parzen window, training images, at most as many as there are samples
 Fréchet     distance from the training images in the classifier's features; their units are its own
 diversity   mean distance between two images of a digit in those features, in that of training images
 Parzen      for comparison with papers alone: in so many dimensions it says little about the images or the
@@ -52,7 +53,7 @@ def text(evaluation: Evaluation) -> str:
             row("conditional cross-entropy (nats)", lambda f: f"{f.cross_entropy:.4f}"),
         ]
         of_digits = digits("accuracy (%)", lambda f: 100 * accuracy_per_digit(f.confusion), 1)
-        paper = f"   {_PAPER}"
+        paper = f"   {_PAPER}" if evaluation.classifier.get("data_digest") == MNIST_DIGEST else ""
         note = _NOTE_IF_ASKED.format(_per_digit(evaluation.generated))
     else:
         rows = [row("entropy of the digits (nats)", lambda f: f"{f.entropy:.4f}")]

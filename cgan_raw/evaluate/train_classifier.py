@@ -15,9 +15,13 @@ from ..files.places import check_places
 def parser() -> argparse.ArgumentParser:
     result = cli.Parser(
         prog="python -m cgan_raw.evaluate.train_classifier",
-        description="Train the classifier that evaluation uses, on the embedded MNIST.",
+        description="Train the classifier that evaluation uses, on the embedded MNIST or on other data.",
     )
     cli.add_device(result)
+    result.add_argument(
+        "--data", type=cli.path, metavar="DIR",
+        help="a folder of IDX files with MNIST's four names, plain or .gz (default: the embedded MNIST)",
+    )  # fmt: skip
     result.add_argument(
         "--iterations", type=int, default=14_000, metavar="N", help="in all (default: %(default)s)"
     )
@@ -50,14 +54,19 @@ def _train(given: argparse.Namespace) -> int:
     from .classifier_training import Training
     from .metrics import accuracy, confusion
 
+    dataset, test = load_training(given.data), load_test(given.data)
     backend = cli.backend(given)
-    training = Training(backend, load_training(), given.iterations, given.seed)
+    training = Training(backend, dataset, given.iterations, given.seed)
     for _ in bar(range(given.iterations), "training"):
         training.run()
-    test = load_test()
     _, logits = Classifier(training.parameters, rows=1000).judge(test.images)
     reached = accuracy(confusion(logits, test.labels))
-    facts = {"test_accuracy": reached, "iterations": given.iterations, "seed": given.seed}
+    facts = {
+        "test_accuracy": reached,
+        "data_digest": dataset.digest(),
+        "iterations": given.iterations,
+        "seed": given.seed,
+    }
     save(given.out, training.weights(), facts)
     show(f"{100 * reached:.2f} % of the test set; saved {given.out}")
     return 0

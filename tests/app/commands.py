@@ -118,12 +118,13 @@ def random_data(count: int) -> tuple[np.ndarray, np.ndarray]:
     return rng.integers(0, 256, (count, 28, 28), np.uint8), np.arange(count, dtype=np.uint8) % 10
 
 
-def write_data(folder: Path, images: bytes, labels: bytes, suffix: str = "") -> Path:
-    """Two files with the training set's names in a new folder; gzipped if ``suffix`` is .gz."""
+def write_data(folder: Path, images: bytes, labels: bytes, suffix: str = "", part: str = "train") -> Path:
+    """Two files with the training set's names in a folder, or with those of another ``part``; gzipped if
+    ``suffix`` is .gz."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in (("images-idx3", images), ("labels-idx1", labels)):
         packed = gzip.compress(content) if suffix == ".gz" else content
-        (folder / f"train-{name}-ubyte{suffix}").write_bytes(packed)
+        (folder / f"{part}-{name}-ubyte{suffix}").write_bytes(packed)
     return folder
 
 

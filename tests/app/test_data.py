@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from commands import assert_refused, call, idx, outcome, random_data, start, write_data
 
+from cgan_raw.data import MNIST_DIGEST, load_test, load_training
 from cgan_raw.data import idx as reader
-from cgan_raw.data import load_test, load_training
 from cgan_raw.data.idx import EMBEDDED, read_idx
 from cgan_raw.errors import InputError
 from cgan_raw.train import __main__ as train
@@ -38,6 +38,10 @@ def test_embedded_set_has_its_shape(load, count):
     assert dataset.images.dtype == dataset.labels.dtype == np.uint8
     assert len(dataset) == count
     assert set(dataset.labels.tolist()) == set(range(10))
+
+
+def test_digest_of_the_embedded_training_set_is_known():
+    assert load_training().digest() == MNIST_DIGEST
 
 
 def test_plain_and_gzipped_folders_read_alike(tmp_path):

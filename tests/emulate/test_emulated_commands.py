@@ -13,14 +13,14 @@ from emulated_runs import GPU, SIMT, at_once
 #: Few images of each kind, which takes seconds instead of hours.
 FEW = """
 from cgan_raw.data import Dataset
-from cgan_raw.evaluate import measure
+from cgan_raw.evaluate import measure, standard
 
 def few(load, count):
     dataset = load()
-    return lambda: Dataset(dataset.images[:count], dataset.labels[:count])
+    return lambda folder: Dataset(dataset.images[:count], dataset.labels[:count])
 
-measure.PER_DIGIT, measure._ROWS, measure._VALIDATION = 2, 50, slice(20, 30)
-measure.load_training, measure.load_test = few(measure.load_training, 150), few(measure.load_test, 100)
+measure.PER_DIGIT, measure._ROWS = 2, 50
+standard.load_training, standard.load_test = few(standard.load_training, 150), few(standard.load_test, 100)
 """
 
 

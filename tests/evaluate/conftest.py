@@ -7,7 +7,7 @@ import pytest
 
 from cgan_raw.data import Dataset, load_test, load_training
 from cgan_raw.devices.choice import make_backend
-from cgan_raw.evaluate import classifier, measure
+from cgan_raw.evaluate import classifier, measure, standard
 from cgan_raw.evaluate.measure import Judge
 
 # How commands are run is that of their other tests.
@@ -45,8 +45,12 @@ def few(training, test_set):
     """The command, quick: few samples, and few real images."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(measure, "PER_DIGIT", 12)
-        patch.setattr(measure, "_VALIDATION", slice(2_000, 2_050))
         for name, dataset, count in (("load_training", training, 2_050), ("load_test", test_set, 500)):
-            part = Dataset(dataset.images[:count], dataset.labels[:count])
-            patch.setattr(measure, name, lambda part=part: part)
+            patch.setattr(standard, name, _of_mnist(getattr(standard, name), dataset, count))
         yield
+
+
+def _of_mnist(load, dataset, count):
+    """Loads what ``load`` does, but the first ``count`` images of the embedded ``dataset`` alone."""
+    part = Dataset(dataset.images[:count], dataset.labels[:count])
+    return lambda folder: part if folder is None else load(folder)

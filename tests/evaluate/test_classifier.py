@@ -62,10 +62,13 @@ def test_any_number_of_images_is_judged_in_order(rows, cpu, weights, test_set):
 # Files ------------------------------------------------------------------------------------------------------
 
 
+FACTS = {"test_accuracy": 0.5, "data_digest": "0123456789abcdef"}
+
+
 @pytest.fixture
 def saved(weights, tmp_path):
     path = tmp_path / "some.safetensors"
-    save(path, weights, {"test_accuracy": 0.5})
+    save(path, weights, FACTS)
     return path
 
 
@@ -80,7 +83,7 @@ def refusal(path) -> str:
 
 def test_what_is_saved_comes_back(saved, weights):
     loaded, facts = load(saved)
-    assert facts["test_accuracy"] == 0.5
+    assert facts.items() >= FACTS.items()
     assert loaded.keys() == weights.keys()
     assert all(np.array_equal(loaded[name], weights[name]) for name in weights)
 
@@ -104,7 +107,14 @@ def test_missing_file_is_named(suffix, saved):
     assert f"{path}: cannot be read" in refusal(saved)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "7", "{}", '{"sha256": "x", "test_accuracy": "y"}', "\x80"])
+BAD_FACTS = (
+    '{"sha256": "x", "test_accuracy": "y", "data_digest": "z"}',
+    '{"sha256": "x", "test_accuracy": 0.5}',
+    '{"sha256": "x", "test_accuracy": 0.5, "data_digest": 5}',
+)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "7", "{}", *BAD_FACTS, "\x80"])
 def test_facts_that_are_none_are_refused(content, saved):
     saved.with_suffix(".json").write_bytes(content.encode("latin-1"))
     assert "some.json" in refusal(saved)
@@ -117,12 +127,12 @@ def test_other_tensors_are_refused(saved, weights):
         weights | {"dense2.bias": np.zeros(9, np.float32)},
         weights | {"dense2.bias": np.zeros(10, np.float64)},
     ):
-        save(saved, changed, {"test_accuracy": 0.5})
+        save(saved, changed, FACTS)
         assert "tensors" in refusal(saved)
 
 
 def test_a_file_that_holds_no_tensors_is_refused(saved):
     saved.write_bytes(b"no tensors")
-    facts = {"sha256": hashlib.sha256(b"no tensors").hexdigest(), "test_accuracy": 0.5}
+    facts = {"sha256": hashlib.sha256(b"no tensors").hexdigest(), **FACTS}
     saved.with_suffix(".json").write_text(json.dumps(facts))
     assert "tensors" in refusal(saved)

@@ -20,7 +20,7 @@ from cgan_raw.checkpoint import load, save
 from cgan_raw.console import cli
 from cgan_raw.console.progress import bar
 from cgan_raw.evaluate import __main__ as evaluate
-from cgan_raw.evaluate import classifier, measure, report, train_classifier
+from cgan_raw.evaluate import classifier, measure, report, standard, train_classifier
 from cgan_raw.evaluate.parzen import Parzen
 from cgan_raw.sample import __main__ as sample
 from cgan_raw.train import __main__ as train
@@ -159,8 +159,8 @@ def test_windows_are_fit_aside_and_judged_by_the_test_set(few, cpu, checkpoint, 
     found = load(checkpoint)
     measure.measure(cpu, found, seed=3)
     samples = measure.draw(cpu, found, 3, measure.PER_DIGIT).images
-    training, test = measure.load_training().images, measure.load_test().images
-    aside = training[measure._VALIDATION]
+    training, test = standard.load_training(None).images, standard.load_test(None).images
+    aside = training[measure.validation(len(training))]
     expected = [(samples, aside, test), (training[: len(samples)], aside, test)]
     for sets, wanted in zip(given, expected, strict=True):
         assert all(np.array_equal(one, other) for one, other in zip(sets, wanted, strict=True))
@@ -201,18 +201,6 @@ def test_files_lie_beside_the_checkpoint_unless_told_otherwise(few, checkpoint, 
     assert call(evaluate.main, copy, "--device", "cpu").code == 0
     names = ["checkpoint.safetensors", "confusion.png", "evaluation.json"]
     assert sorted(path.name for path in tmp_path.iterdir()) == names
-
-
-def test_run_on_other_data_is_told_apart(few, checkpoint, tmp_path, monkeypatch):
-    real_load = load
-
-    def load_other(path):
-        found = real_load(path)
-        object.__setattr__(found.config, "data", "/some/fashion")
-        return found
-
-    monkeypatch.setattr("cgan_raw.checkpoint.load", load_other)
-    assert "trained on /some/fashion, compared with the embedded MNIST" in run(checkpoint, tmp_path)[0]
 
 
 def test_bar_is_for_terminals(monkeypatch):

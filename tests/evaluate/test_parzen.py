@@ -54,9 +54,13 @@ def test_widths_are_those_of_the_protocol():
 
 
 def test_numbers_of_images_are_those_of_the_protocol():
-    aside = measure._VALIDATION
-    assert (aside.start, aside.stop, aside.step) == (50_000, 51_000, None)
+    assert measure.validation(60_000) == slice(50_000, 51_000)
     assert measure.PER_DIGIT == 1_000
+
+
+def test_of_few_training_images_a_sixth_is_left_aside():
+    """The rest takes the samples' place; none is in both."""
+    assert measure.validation(120) == slice(100, 120)
 
 
 def test_distance_of_images_that_are_one_grey_apart_is_exact(rng):
