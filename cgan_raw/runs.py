@@ -26,7 +26,7 @@ PLOT_FILE = "losses.png"
 _FILES = (checkpoint.FILE_NAME, CONFIG_FILE, METRICS_FILE, FILM_FILE, PLOT_FILE)
 
 #: What config.json calls the digest of the data set.
-_DIGEST = "data_digest"
+DATA_DIGEST = "data_digest"
 
 #: What a line of metrics has, all of them finite numbers.
 METRICS = {"iteration", "d_loss", "d_accuracy", "g_loss", "images_per_second", "seconds"}
@@ -86,7 +86,12 @@ class Run:
             check_folder(self.folder / SAMPLES_FOLDER, self.folder / SAMPLES_FOLDER)
             remove_partial_files(self.folder)
             remove_partial_files(self.folder / SAMPLES_FOLDER)
-            settings = {"version": __version__, "device": device, **self.config.asdict(), _DIGEST: data_digest}
+            settings = {
+                "version": __version__,
+                "device": device,
+                **self.config.asdict(),
+                DATA_DIGEST: data_digest,
+            }
             write_atomically(self.folder / CONFIG_FILE, (json.dumps(settings, indent=2) + "\n").encode())
             write_atomically(self.metrics_path, "".join(map(_line, self.metrics)).encode())
 
@@ -148,7 +153,7 @@ def reopen(folder: Path, given: dict, may_change: set[str]) -> Run:
         raise InputError(
             f"--iterations {config.iterations}: the run in {folder} is at iteration {start.iteration} already"
         )
-    run = Run(folder, config, start, lock=lock, data_digest=start.data_digest or found.get(_DIGEST))
+    run = Run(folder, config, start, lock=lock, data_digest=start.data_digest or found.get(DATA_DIGEST))
     run.metrics = read_metrics(run.metrics_path, start.iteration)
     return run
 

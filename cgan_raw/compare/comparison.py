@@ -18,7 +18,7 @@ from ..evaluate.report import FILE_NAME as EVALUATION
 from ..files.reading import read_object
 from ..files.writing import write_atomically
 from ..images import draw_losses, figure_png, new_figure, read_png
-from ..runs import CONFIG_FILE, METRICS_FILE, read_metrics, sample_paths
+from ..runs import CONFIG_FILE, DATA_DIGEST, METRICS_FILE, read_metrics, sample_paths
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -59,11 +59,13 @@ class Side:
             "images/s (median)": f"{speed:,.0f}",
             "time": duration(last["seconds"]),
             **{f"last {name}": f"{last[name]:.4f}" for name in ("d_loss", "d_accuracy", "g_loss")},
-            **self._figures(),
         }
 
-    def _figures(self) -> dict[str, str]:
-        """A conditional GAN and a plain one have some that the other has not."""
+    def figures(self) -> dict[str, str]:
+        """How good its images are, by name, as shown; nothing if it is not evaluated.
+
+        A conditional GAN and a plain one have some that the other has not.
+        """
         if self.evaluation is None:
             return {}
         shown = {"evaluated after iteration": f"{self.evaluation['iteration']:,}"}
@@ -73,6 +75,11 @@ class Side:
                 value = value.get(key, {})
             shown[name] = NOT_KNOWN if value == {} else show(value)
         return shown
+
+    @property
+    def judge(self) -> str | None:
+        """The digest of the classifier that has judged; None if it is not known."""
+        return None if self.evaluation is None else self.evaluation.get("classifier", {}).get("sha256")
 
 
 def read(folder: Path) -> Side:
@@ -98,7 +105,7 @@ def read(folder: Path) -> Side:
         _last_grid(folder, metrics[-1]["iteration"]),
     )
     try:
-        side.row()
+        side.row(), side.figures(), side.judge
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise InputError(
             f"{folder}: config.json, metrics.jsonl or {EVALUATION} are not those of a run"
@@ -114,24 +121,45 @@ def rows(left: Side, right: Side) -> list[tuple[str, str, str]]:
         if name != "iterations" and left.settings.get(name) != right.settings.get(name)
     ]
     one, other = left.row(), right.row()
+    if why_figures_differ(left, right) is None:
+        one, other = one | left.figures(), other | right.figures()
     came = [(name, one.get(name, NOT_KNOWN), other.get(name, NOT_KNOWN)) for name in one | other]
     return settings + [row for row in came if row[1:] != (NOT_KNOWN, NOT_KNOWN)]
+
+
+def why_figures_differ(left: Side, right: Side) -> str | None:
+    """Why figures of the two say nothing beside each other; None if they do, as far as is known."""
+    if _both_known_and_differ(left.settings.get(DATA_DIGEST), right.settings.get(DATA_DIGEST)):
+        return "the runs are of different data"
+    if _both_known_and_differ(left.judge, right.judge):
+        return "two classifiers have judged the runs; evaluate them with one"
+    return None
+
+
+def _both_known_and_differ(one: object, other: object) -> bool:
+    return one is not None and other is not None and one != other
 
 
 def table(left: Side, right: Side) -> list[str]:
     """Lines: the rows in Markdown, and what is to be known of them."""
     lines = [("", *titles(left, right)), ("---", "--:", "--:"), *rows(left, right)]
     text = ["| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines]
+    notes = _notes(left, right)
+    return text + [""] * bool(notes) + notes
+
+
+def _notes(left: Side, right: Side) -> list[str]:
+    """Lines: what is to be known of the figures."""
+    if reason := why_figures_differ(left, right):
+        return [f"Figures are left out: {reason}."]
     notes = [
         f"{side.folder} is not evaluated yet: python -m cgan_raw.evaluate {side.folder / CHECKPOINT}"
         for side in (left, right)
         if side.evaluation is None
     ]
     if not notes and left.settings["model"] != right.settings["model"]:
-        notes = [
-            "Fréchet distance and diversity: of a cgan by the digit asked for, of a gan by the digit seen."
-        ]
-    return text + [""] * bool(notes) + notes
+        return ["Fréchet distance and diversity: of a cgan by the digit asked for, of a gan by the digit seen."]
+    return notes
 
 
 def titles(left: Side, right: Side) -> tuple[str, str]:

@@ -86,6 +86,57 @@ def test_a_conditional_gan_and_a_plain_one_have_figures_of_their_own(runs, tmp_p
     assert "\nFréchet distance and diversity: of a cgan by the digit asked for, of a gan" in result.out
 
 
+FIGURES = ("conditional accuracy (%)", "Fréchet distance", "diversity", "Parzen log-likelihood (nats)")
+
+JUDGES = {
+    "one judge": ("a", "a", True),
+    "two judges": ("a", "b", False),
+    "one judge is not known": ("a", None, True),
+}
+
+
+def judged_by(run, judge) -> None:
+    judged = {} if judge is None else {"classifier": {"sha256": judge}}
+    (run / "evaluation.json").write_text(json.dumps(EVALUATION | judged))
+
+
+@pytest.mark.parametrize("case", JUDGES)
+def test_figures_of_two_judges_are_not_put_beside_each_other(case, finished, runs, tmp_path):
+    one, other, shown = JUDGES[case]
+    again = shutil.copytree(finished[0], tmp_path / "again")
+    judged_by(runs[0], one)
+    judged_by(again, other)
+    result = call(compare.main, runs[0], again, "--out", tmp_path / "compare.png")
+    found = table(result)
+    assert [name in found for name in FIGURES] == [shown] * 4
+    assert ("\nFigures are left out: two classifiers have judged" in result.out) == (not shown)
+
+
+def test_figures_on_different_data_are_not_put_beside_each_other(finished, runs, tmp_path):
+    """Though one classifier has judged both, as it once did whatever the data were."""
+    again = shutil.copytree(finished[0], tmp_path / "again")
+    settings = json.loads((again / "config.json").read_text())
+    (again / "config.json").write_text(json.dumps(settings | {"data_digest": "0123456789abcdef"}))
+    for evaluated in ((again,), (again, runs[0])):
+        for run in evaluated:
+            judged_by(run, "a")
+        result = call(compare.main, runs[0], again, "--out", tmp_path / "compare.png")
+        found = table(result)
+        assert not found.keys() & {*FIGURES, "evaluated after iteration"}
+        assert found["data_digest"] == [settings["data_digest"], "0123456789abcdef"]
+        assert "\nFigures are left out: the runs are of different data" in result.out
+
+
+def test_data_that_one_run_does_not_name_may_be_the_same(finished, runs, tmp_path):
+    """It is from before runs did."""
+    again = shutil.copytree(finished[0], tmp_path / "again")
+    settings = json.loads((again / "config.json").read_text())
+    (again / "config.json").write_text(json.dumps({k: v for k, v in settings.items() if k != "data_digest"}))
+    for run in (runs[0], again):
+        judged_by(run, "a")
+    assert FIGURES[0] in table(call(compare.main, runs[0], again, "--out", tmp_path / "compare.png"))
+
+
 def test_time_is_in_minutes_and_seconds(runs):
     side = comparison.read(runs[0])
     for seconds, shown in ((59.4, "0m59s"), (125, "2m05s"), (3_599.6, "60m00s")):
@@ -207,6 +258,10 @@ DAMAGES = {
     "evaluation empty": ("evaluation.json", b"{}"),
     "evaluation of something else": ("evaluation.json", b'{"iteration": 1, "generated": {"parzen": 3}}'),
     "evaluation with text": ("evaluation.json", b'{"iteration": 1, "generated": {"diversity": "x"}}'),
+    "evaluation by nobody": (
+        "evaluation.json",
+        json.dumps(EVALUATION | {"classifier": 5}).encode(),
+    ),
     "samples no picture": ("samples/000060.png", b"PNG"),
 }
 
