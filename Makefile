@@ -56,10 +56,8 @@ lint: $(VENV)/.dev  ## check style and names: ruff, basedpyright, and clang-form
 clean:  ## remove what the commands above made, but no run
 	rm -rf $(VENV) $(VENV)-compile $(VENV)-emulate build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .benchmarks
 
-# The extra for the machine's GPU, if there is one: CUDA 13 for drivers and chips that it supports, else CUDA 12.
-GPU_EXTRA := $(shell nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | tr -d . | awk \
-	-v cuda="$$(nvidia-smi 2>/dev/null | sed -nE 's/.*CUDA Version: ([0-9]+).*/\1/p')" \
-	'NR == 1 && cuda >= 12 { print (cuda >= 13 && $$1 >= 75) ? "cu13" : "cu12" }')
+# The extra for the machine's GPU, if there is one.
+GPU_EXTRA := $(shell $(PYTHON) cgan_raw/devices/gpu_extra.py 2>/dev/null)
 
 $(VENV)/bin/python $(VENV)-compile/bin/python $(VENV)-emulate/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=...")'

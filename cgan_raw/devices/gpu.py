@@ -15,18 +15,27 @@ from typing import Any
 
 import numpy as np
 
+from ..console.installing import how_to_install
 from ..errors import InputError, explain
 from .backend import Backend
+from .gpu_extra import gpu_extra
 
 #: What runs the kernels of each language: import name, package.
 _PACKAGES = {"cuda": ("cupy", "CuPy"), "numba": ("numba_cuda", "numba-cuda")}
+
+#: What was asked for, and what can be asked for instead.
+_IN_WORDS = {
+    "cuda": ("--device gpu", "--device cpu works"),
+    "numba": ("--kernels numba", "--device cpu works, without --kernels"),
+}
 
 
 def gpu_backend(tf32: bool, graph: bool, kernels: str) -> Backend:
     """The backend of a language of kernels; InputError if it cannot be used here."""
     reason = fault(kernels)
     if reason is not None:
-        raise InputError(f"--device gpu: {reason}; --device cpu works")
+        flag, way_out = _IN_WORDS[kernels]
+        raise InputError(f"{flag}: {reason}{_remedy(kernels)}; {way_out}")
     return _numba_backend(graph) if kernels == "numba" else _cuda_backend(tf32, graph)
 
 
@@ -35,8 +44,7 @@ def fault(kernels: str = "cuda") -> str | None:
     """What keeps the GPU from being used, in words; None if nothing does.  It tries once."""
     module, package = _PACKAGES[kernels]
     if importlib.util.find_spec(module) is None:
-        how = "in the checkout: pip install '.[cu13]', or '.[cu12]' for an older GPU"
-        return f"{package} is not installed ({how})"
+        return f"{package} is not installed"
     try:
         _PROBES[kernels]()
     except ImportError as error:
@@ -44,6 +52,16 @@ def fault(kernels: str = "cuda") -> str | None:
     except Exception as error:  # errors of the driver: their classes are only there if the package loads
         return f"no GPU that {package} can use: {explain(error)} (is the NVIDIA driver there, and new enough?)"
     return None
+
+
+def _remedy(kernels: str) -> str:
+    """How a package that is missing is installed; nothing if it is there."""
+    module, _ = _PACKAGES[kernels]
+    if importlib.util.find_spec(module) is not None:
+        return ""
+    extra = gpu_extra()
+    older = "" if extra else ", or with '[cu12]' for an older GPU"
+    return f" ({how_to_install(extra or 'cu13')}{older})"
 
 
 # CUDA C++ -------------------------------------------------------------------------------------------------

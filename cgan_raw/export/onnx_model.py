@@ -9,6 +9,7 @@ import numpy as np
 from .. import __version__
 from ..checkpoint import Checkpoint
 from ..config import BATCHNORM_EPS, CGAN, LATENT, LEAKY_SLOPE, SIDE
+from ..console.installing import how_to_install
 from ..errors import InputError
 from ..layers import BatchNorm, Dense, Embedding, Layer, LeakyReLU, Tanh
 from ..models import generator_layers, tensors
@@ -95,5 +96,5 @@ def _import_onnx():
     try:
         import onnx
     except ImportError:
-        raise InputError("the onnx package is not installed (in the checkout: pip install '.[onnx]')") from None
+        raise InputError(f"the onnx package is not installed ({how_to_install('onnx')})") from None
     return onnx
