@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,12 +13,11 @@ import safetensors.numpy
 
 from .config import TrainConfig
 from .errors import InputError
-from .files.reading import read_bytes
+from .files.checkpoint_file import FILE_NAME as FILE_NAME
+from .files.checkpoint_file import FORMAT
+from .files.reading import check_there, read_bytes
 from .files.writing import write_atomically
 from .models import checkpoint_shapes
-
-FILE_NAME = "checkpoint.safetensors"
-FORMAT = "cgan_raw/1"
 
 _MOST_BYTES = 2**28  # many times what the networks need
 _MOST_ITERATIONS = 2**62  # counters of updates, two an iteration, have 64 bits
@@ -75,15 +72,6 @@ def _header(tensors: dict[str, np.ndarray], metadata: dict[str, str]) -> bytes:
     return len(header).to_bytes(8, "little") + header
 
 
-def is_checkpoint(path: Path) -> bool:
-    """Whether a file begins as one that :func:`save` has written, damaged or not."""
-    try:
-        with path.open("rb") as file:
-            return file.read(200)[8:].startswith(json.dumps({"__metadata__": {"format": FORMAT}}).encode()[:-2])
-    except OSError:
-        return False
-
-
 def load(path: Path) -> Checkpoint:
     """Read a checkpoint and check all of it: names, shapes, dtypes, finite values and both digests.
 
@@ -91,9 +79,8 @@ def load(path: Path) -> Checkpoint:
     ------
     InputError : the file is missing, damaged or not one of ours; one line that names it, and the tensor.
     """
-    content = read_bytes(path, _MOST_BYTES)
-    if content is None:
-        raise InputError(f"{path}: cannot be read: {os.strerror(errno.ENOENT)}")
+    check_there(path)
+    content = read_bytes(path, _MOST_BYTES) or b""
     try:
         # The library gives the metadata of files only.
         metadata = dict(json.loads(content[8 : 8 + _header_length(content)]).get("__metadata__", {}))

@@ -10,20 +10,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from . import __version__, checkpoint
+from . import __version__
 from .config import TrainConfig
 from .errors import InputError
+from .files.checkpoint_file import FILE_NAME as CHECKPOINT_FILE
 from .files.lock import Lock
-from .files.reading import read_bytes, read_object
+from .files.reading import check_there, read_bytes, read_object
 from .files.writing import append, check_file, check_folder, remove_partial_files, write_atomically
+
+if TYPE_CHECKING:
+    from .checkpoint import Checkpoint
 
 CONFIG_FILE = "config.json"
 METRICS_FILE = "metrics.jsonl"
 SAMPLES_FOLDER = "samples"
 FILM_FILE = "samples.gif"
 PLOT_FILE = "losses.png"
-_FILES = (checkpoint.FILE_NAME, CONFIG_FILE, METRICS_FILE, FILM_FILE, PLOT_FILE)
+_FILES = (CHECKPOINT_FILE, CONFIG_FILE, METRICS_FILE, FILM_FILE, PLOT_FILE)
 
 #: What config.json calls the digest of the data set.
 DATA_DIGEST = "data_digest"
@@ -45,14 +50,14 @@ class Run:
 
     folder: Path | None
     config: TrainConfig
-    start: checkpoint.Checkpoint | None = None
+    start: Checkpoint | None = None
     metrics: list[dict] = field(default_factory=list)
     lock: Lock | None = None
     data_digest: str | None = None
 
     @property
     def checkpoint_path(self) -> Path:
-        return self.folder / checkpoint.FILE_NAME
+        return self.folder / CHECKPOINT_FILE
 
     @property
     def metrics_path(self) -> Path:
@@ -141,7 +146,11 @@ def reopen(folder: Path, given: dict, may_change: set[str]) -> Run:
         raise InputError(f"{folder}: no such run folder")
     with _usable(folder):
         lock = Lock(folder)
-    start = checkpoint.load(folder / checkpoint.FILE_NAME)
+    check_there(folder / CHECKPOINT_FILE)
+
+    from . import checkpoint  # NumPy and what stands on it: nothing before needs it
+
+    start = checkpoint.load(folder / CHECKPOINT_FILE)
     for name in given.keys() - may_change:
         stated = getattr(start.config, name)
         if given[name] != stated:
@@ -156,6 +165,21 @@ def reopen(folder: Path, given: dict, may_change: set[str]) -> Run:
     run = Run(folder, config, start, lock=lock, data_digest=start.data_digest or found.get(DATA_DIGEST))
     run.metrics = read_metrics(run.metrics_path, start.iteration)
     return run
+
+
+def read_settings(folder: Path) -> dict:
+    """What config.json says of the run in a folder.
+
+    Raises
+    ------
+    InputError : no run lies there, or the file cannot be used.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such run folder")
+    settings = read_object(folder / CONFIG_FILE)
+    if settings is None:
+        raise InputError(f"{folder}: holds no run: there is no config.json")
+    return settings
 
 
 def _read_config(folder: Path) -> dict:
@@ -211,8 +235,8 @@ def run_of(file: Path) -> Path | None:
         folder = file.parent
     else:
         return None
-    has = {name for name in (checkpoint.FILE_NAME, CONFIG_FILE, METRICS_FILE) if (folder / name).exists()}
-    return folder if checkpoint.FILE_NAME in has or {CONFIG_FILE, METRICS_FILE} <= has else None
+    has = {name for name in (CHECKPOINT_FILE, CONFIG_FILE, METRICS_FILE) if (folder / name).exists()}
+    return folder if CHECKPOINT_FILE in has or {CONFIG_FILE, METRICS_FILE} <= has else None
 
 
 def sample_paths(folder: Path, iteration: int) -> list[tuple[int, Path]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from ..console import cli
 from ..console.text import show
 from ..files.places import check_places
+from ..runs import read_settings
 
 
 def parser() -> argparse.ArgumentParser:
@@ -29,6 +30,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _compare(given: argparse.Namespace) -> int:
+    for run in given.runs:
+        read_settings(run)
     check_places(given.out)
 
     from . import comparison

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from ..checkpoint import FILE_NAME as CHECKPOINT
 from ..config import CGAN
 from ..console.progress import duration
 from ..console.text import printable
 from ..errors import InputError
 from ..evaluate.report import FILE_NAME as EVALUATION
+from ..files.checkpoint_file import FILE_NAME as CHECKPOINT_FILE
 from ..files.reading import read_object
 from ..files.writing import write_atomically
 from ..images import draw_losses, figure_png, new_figure, read_png
-from ..runs import CONFIG_FILE, DATA_DIGEST, METRICS_FILE, read_metrics, sample_paths
+from ..runs import DATA_DIGEST, METRICS_FILE, read_metrics, read_settings, sample_paths
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -89,11 +89,7 @@ def read(folder: Path) -> Side:
     ------
     InputError : no run lies there, or one of its files cannot be used; one line that names it.
     """
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such run folder")
-    settings = read_object(folder / CONFIG_FILE)
-    if settings is None:
-        raise InputError(f"{folder}: holds no run: there is no config.json")
+    settings = read_settings(folder)
     metrics = read_metrics(folder / METRICS_FILE)
     if not metrics:
         raise InputError(f"{folder / METRICS_FILE}: has no line of metrics to compare")
@@ -153,7 +149,7 @@ def _notes(left: Side, right: Side) -> list[str]:
     if reason := why_figures_differ(left, right):
         return [f"Figures are left out: {reason}."]
     notes = [
-        f"{side.folder} is not evaluated yet: python -m cgan_raw.evaluate {side.folder / CHECKPOINT}"
+        f"{side.folder} is not evaluated yet: python -m cgan_raw.evaluate {side.folder / CHECKPOINT_FILE}"
         for side in (left, right)
         if side.evaluation is None
     ]

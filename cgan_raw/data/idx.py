@@ -19,6 +19,7 @@ import numpy as np
 
 from ..config import CLASSES, PIXELS, SIDE
 from ..errors import InputError
+from ..files import data_files
 
 EMBEDDED = Path(__file__).parent / "mnist"
 MNIST_DIGEST = "edc0d1098aa497be"  # that of the embedded training set
@@ -54,12 +55,12 @@ def load_training(folder: str | Path | None = None) -> Dataset:
     ------
     InputError : a file is missing or is not what its name says; the message names the file.
     """
-    return _load(folder, "train")
+    return _load(folder, data_files.TRAINING)
 
 
 def load_test(folder: str | Path | None = None) -> Dataset:
     """The test set; otherwise as :func:`load_training`."""
-    return _load(folder, "t10k")
+    return _load(folder, data_files.TEST)
 
 
 def read_idx(path: Path, dimensions: int) -> np.ndarray:
@@ -106,12 +107,8 @@ def _header_bytes(dimensions: int) -> int:
     return 4 + 4 * dimensions
 
 
-def _load(folder: str | Path | None, prefix: str) -> Dataset:
-    folder = EMBEDDED if folder is None else Path(folder)
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder of IDX files")
-    images_path = _find(folder, f"{prefix}-images-idx3-ubyte")
-    labels_path = _find(folder, f"{prefix}-labels-idx1-ubyte")
+def _load(folder: str | Path | None, part: str) -> Dataset:
+    images_path, labels_path = data_files.find(EMBEDDED if folder is None else Path(folder), part)
     (count, height, width), (labelled,) = read_shape(images_path, 3), read_shape(labels_path, 1)
     if (height, width) != (SIDE, SIDE):
         raise InputError(f"{images_path}: images are {height} x {width}, expected {SIDE} x {SIDE}")
@@ -123,13 +120,6 @@ def _load(folder: str | Path | None, prefix: str) -> Dataset:
     if labels.max() >= CLASSES:
         raise InputError(f"{labels_path}: label {labels.max()} is not in 0..{CLASSES - 1}")
     return Dataset(images.reshape(-1, PIXELS), labels)
-
-
-def _find(folder: Path, name: str) -> Path:
-    for path in (folder / name, folder / f"{name}.gz"):
-        if path.is_file():
-            return path
-    raise InputError(f"{folder / name}: no such file, nor with .gz")
 
 
 @contextmanager

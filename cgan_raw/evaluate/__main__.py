@@ -7,6 +7,7 @@ import sys
 
 from ..console import cli
 from ..console.text import show
+from ..files.data_files import check_data
 from ..files.places import check_places
 from ..files.writing import check_folder
 
@@ -45,6 +46,10 @@ def _evaluate(given: argparse.Namespace) -> int:
     cli.check_seed(given.seed)
     folder = given.checkpoint.parent if given.out is None else given.out
     check_folder(folder, folder)
+    read = [path for path in (given.checkpoint, given.classifier) if path is not None]
+    check_places(read=read)
+    if given.data is not None:
+        check_data(given.data)
 
     from .. import __version__
     from ..checkpoint import load
@@ -52,7 +57,6 @@ def _evaluate(given: argparse.Namespace) -> int:
     from .measure import measure
 
     checkpoint = load(given.checkpoint)
-    read = [path for path in (given.checkpoint, given.classifier) if path is not None]
     check_places(*report.places(folder, checkpoint.config.model), read=read)
     against = standard.load(checkpoint, given.classifier, given.data)
     backend = cli.backend(given)

@@ -9,6 +9,7 @@ from pathlib import Path
 from ..console import cli
 from ..console.text import show
 from ..errors import InputError
+from ..files.data_files import check_data
 from ..files.places import check_places
 
 
@@ -47,6 +48,8 @@ def _train(given: argparse.Namespace) -> int:
     if given.out.suffix != ".safetensors":
         raise InputError(f"--out must end in .safetensors, not {given.out}")
     check_places(given.out, given.out.with_suffix(".json"))
+    if given.data is not None:
+        check_data(given.data)
 
     from ..console.progress import bar
     from ..data import load_test, load_training

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
+from .. import runs
 from ..errors import InputError
+from .checkpoint_file import is_checkpoint
+from .reading import check_there
 from .writing import check_file
 
 
-def check_places(*written: Path, read: Iterable[Path] = ()) -> None:
+def check_places(*written: Path, read: Sequence[Path] = ()) -> None:
     """InputError unless each file can be written, is no other of them, nor one of those that are read, and
-    replaces no checkpoint nor any other file that training has made."""
-    from .. import checkpoint, runs  # NumPy and what stands on it: --help needs none of it
-
+    replaces no checkpoint nor any other file that training has made; and unless those that are read are there.
+    """
     places = [os.path.realpath(each) for each in (*written, *read)]
     for each in written:
         place = check_file(each)
@@ -23,5 +25,7 @@ def check_places(*written: Path, read: Iterable[Path] = ()) -> None:
         run = runs.run_of(place)
         if run is not None:
             raise InputError(f"{each}: is a file of the run in {run}, which is not replaced")
-        if checkpoint.is_checkpoint(place):
+        if is_checkpoint(place):
             raise InputError(f"{each}: is a checkpoint, which is not replaced")
+    for each in read:
+        check_there(each)

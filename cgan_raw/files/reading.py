@@ -12,6 +12,14 @@ from ..errors import InputError
 _MOST_OF_AN_OBJECT = 2**20  # bytes
 
 
+def check_there(path: Path) -> None:
+    """InputError if there is no such file."""
+    try:
+        os.stat(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+
+
 def read_bytes(path: Path, most: int) -> bytes | None:
     """All of a file of at most ``most`` bytes; None if there is no such file.
 

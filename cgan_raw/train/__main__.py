@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import fields
+from pathlib import Path
 
+from .. import runs
 from ..config import MODELS, TrainConfig
 from ..console import cli
+from ..files import data_files
 
 #: Settings that a resumed run may change: none of them has a say in what the next iteration computes.
 _MAY_CHANGE = {"iterations", "data", "log_every", "sample_every", "checkpoint_every"}
@@ -68,15 +71,18 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _train(given: argparse.Namespace) -> int:
-    from .. import runs  # NumPy and what stands on it: --help needs none of it
-    from . import trainer
-
     settings = {name: value for name, value in vars(given).items() if name in _HELP}
-    backend = cli.backend(given, graph=not given.no_graph)
+    config = TrainConfig(**settings)
+    if config.data is not None:
+        data_files.find(Path(config.data), data_files.TRAINING)
     if given.resume is None:
-        run = runs.create(given.out, TrainConfig(**settings))
+        run = runs.create(given.out, config)
     else:
         run = runs.reopen(given.resume, settings, _MAY_CHANGE)
+
+    from . import trainer  # NumPy and what stands on it: nothing before needs it
+
+    backend = cli.backend(given, graph=not given.no_graph)
     trainer.train(run, backend, given.quiet)
     return 0
 

@@ -408,10 +408,10 @@ def test_largest_seed_is_a_seed(small, tmp_path):
 
 
 @pytest.mark.skipif(Path("/dev/nvidia0").exists() or Path("/dev/dxg").exists(), reason="this machine has a GPU")
-@pytest.mark.parametrize("kernels", ["cuda", "numba"])
-def test_gpu_that_is_not_there_is_refused(tmp_path, kernels):
+@pytest.mark.parametrize(("kernels", "flag"), [("cuda", "--device gpu"), ("numba", "--kernels numba")])
+def test_gpu_that_is_not_there_is_refused(tmp_path, kernels, flag):
     result = call(train.main, "--device", "gpu", "--kernels", kernels, "--out", tmp_path / "run")
-    assert_refused(result, "--device gpu", "--device cpu works")
+    assert_refused(result, f"error: {flag}: ", "--device cpu works")
     assert not (tmp_path / "run").exists()
 
 
