@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..console import cli
 from ..console.text import show
-from ..files.places import check_places
+from ..files.places import check_places, check_suffix
 from ..runs import read_settings
 
 
@@ -33,6 +33,7 @@ def _compare(given: argparse.Namespace) -> int:
     for run in given.runs:
         read_settings(run)
     check_places(given.out)
+    check_suffix("--out", given.out, ".png")
 
     from . import comparison
 

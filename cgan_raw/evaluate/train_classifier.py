@@ -10,7 +10,7 @@ from ..console import cli
 from ..console.text import show
 from ..errors import InputError
 from ..files.data_files import check_data
-from ..files.places import check_places
+from ..files.places import check_places, check_suffix
 
 
 def parser() -> argparse.ArgumentParser:
@@ -45,8 +45,7 @@ def _train(given: argparse.Namespace) -> int:
     if given.iterations < 1:
         raise InputError(f"--iterations must be at least 1, not {given.iterations}")
     cli.check_seed(given.seed)
-    if given.out.suffix != ".safetensors":
-        raise InputError(f"--out must end in .safetensors, not {given.out}")
+    check_suffix("--out", given.out, ".safetensors")
     check_places(given.out, given.out.with_suffix(".json"))
     if given.data is not None:
         check_data(given.data)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..console import cli
 from ..console.text import show
-from ..files.places import check_places
+from ..files.places import check_places, check_suffix
 
 
 def parser() -> argparse.ArgumentParser:
@@ -32,6 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _export(given: argparse.Namespace) -> int:
     check_places(given.onnx, read=[given.checkpoint])
+    check_suffix("--onnx", given.onnx, ".onnx")
 
     from ..checkpoint import load
     from ..files.writing import write_atomically

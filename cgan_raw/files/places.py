@@ -29,3 +29,9 @@ def check_places(*written: Path, read: Sequence[Path] = ()) -> None:
             raise InputError(f"{each}: is a checkpoint, which is not replaced")
     for each in read:
         check_there(each)
+
+
+def check_suffix(flag: str, path: Path, suffix: str) -> None:
+    """InputError unless a file's name says what is written into it."""
+    if path.suffix.lower() != suffix:
+        raise InputError(f"{flag} must end in {suffix}, not {path}")

@@ -13,7 +13,7 @@ from ..config import GAN
 from ..console import cli
 from ..console.text import show
 from ..errors import InputError
-from ..files.places import check_places
+from ..files.places import check_places, check_suffix
 
 if TYPE_CHECKING:
     from ..models import Parameters
@@ -165,8 +165,11 @@ def _check(given: argparse.Namespace) -> None:
         raise InputError(f"--count must be at least 1 and below 10^9, not {given.count}")
     _check_walks(given)
     cli.check_seed(given.seed)
-    written = [path for path in (given.out, given.gif, given.npz) if path is not None]
-    check_places(*written, read=[given.checkpoint])
+    written = {"--out": (given.out, ".png"), "--gif": (given.gif, ".gif"), "--npz": (given.npz, ".npz")}
+    written = {flag: place for flag, place in written.items() if place[0] is not None}
+    check_places(*(path for path, _ in written.values()), read=[given.checkpoint])
+    for flag, (path, suffix) in written.items():
+        check_suffix(flag, path, suffix)
 
 
 def _check_walks(given: argparse.Namespace) -> None:

@@ -49,8 +49,35 @@ def test_file_of_a_run_is_not_replaced(name, finished, run, monkeypatch, tmp_pat
     for command in commands(finished).values():
         if command[0] == train_classifier.main and not name.endswith(".safetensors"):
             continue  # its file must end so
-        assert_refused(call(*command, run / name), run / name)
+        assert_refused(call(*command, run / name), run / name, "is not replaced")
     assert state(tmp_path) == before
+
+
+FORMATS = {
+    "sample --out": ".png",
+    "sample --gif": ".gif",
+    "sample --npz": ".npz",
+    "compare --out": ".png",
+    "export --onnx": ".onnx",
+    "train_classifier --out": ".safetensors",
+}
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a", "png", "a.png.txt", "a.gif", "a.npy"])
+@pytest.mark.parametrize("command", FORMATS)
+def test_file_whose_name_promises_another_format_is_not_written(command, name, finished, monkeypatch, tmp_path):
+    """One that is no picture's name, say, for a picture."""
+    monkeypatch.chdir(tmp_path)
+    if not name.endswith(FORMATS[command]):
+        flag = command.split()[1]
+        said = f"{flag} must end in {FORMATS[command]}, not {name}"
+        assert_refused(call(*commands(finished)[command], name), said)
+    assert not any(tmp_path.iterdir())
+
+
+def test_case_of_a_suffix_does_not_matter(finished, tmp_path):
+    assert call(*commands(finished)["compare --out"], tmp_path / "a.PNG").code == 0
+    assert (tmp_path / "a.PNG").read_bytes().startswith(b"\x89PNG")
 
 
 def test_weights_are_not_described_in_the_config_of_a_run(run):

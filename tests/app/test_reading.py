@@ -74,9 +74,9 @@ def test_in_place_of_a_checkpoint(instead, run, tmp_path):
     path = run / FILE_NAME
     put(instead, path)
     commands = [
-        (sample.main, path, "--out", tmp_path / "out"),
+        (sample.main, path, "--out", tmp_path / "out.png"),
         (evaluate.main, path, "--out", tmp_path),
-        (export.main, path, "--onnx", tmp_path / "out"),
+        (export.main, path, "--onnx", tmp_path / "out.onnx"),
         (train.main, "--resume", run),
     ]
     with at_once():

@@ -14,7 +14,7 @@ from commands import ENVIRONMENT, PATIENCE, Outcome, assert_failed, call
 from cgan_raw.checkpoint import FILE_NAME
 from cgan_raw.compare import __main__ as compare
 from cgan_raw.evaluate import __main__ as evaluate
-from cgan_raw.evaluate import measure, report, train_classifier
+from cgan_raw.evaluate import measure, report, standard, train_classifier
 from cgan_raw.export import __main__ as export
 from cgan_raw.sample import __main__ as sample
 from cgan_raw.train import __main__ as train
@@ -116,6 +116,7 @@ def test_evaluation_is_saved_before_it_is_printed(finished, tmp_path, monkeypatc
     """The reader goes away while it is computed."""
     reading, writing = os.pipe()
     found, saved = SimpleNamespace(classifier={"test_accuracy": 1}), []
+    monkeypatch.setattr(standard, "load", lambda *_: SimpleNamespace(name="some data"))
     monkeypatch.setattr(measure, "measure", lambda *_: os.close(reading) or found)
     monkeypatch.setattr(report, "text", lambda _: "figures")
     monkeypatch.setattr(report, "save", lambda *given: saved.append(given[:2]) or [])
