@@ -34,7 +34,7 @@ _FILES = (CHECKPOINT_FILE, CONFIG_FILE, METRICS_FILE, FILM_FILE, PLOT_FILE)
 DATA_DIGEST = "data_digest"
 
 #: What a line of metrics has, all of them finite numbers.
-METRICS = {"iteration", "d_loss", "d_accuracy", "g_loss", "images_per_second", "seconds"}
+METRICS = ("iteration", "d_loss", "d_accuracy", "g_loss", "images_per_second", "seconds")
 
 _MOST_METRICS = 2**30  # bytes: some five million lines
 
@@ -258,7 +258,7 @@ def read_metrics(path: Path, iteration: float = math.inf) -> list[dict]:
         try:
             line = json.loads(text)
             finite = all(map(math.isfinite, line.values()))
-            if line.keys() == METRICS and finite and line["iteration"] <= iteration:
+            if line.keys() == set(METRICS) and finite and line["iteration"] <= iteration:
                 metrics.append(line)
         except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
             continue

@@ -1,1 +1,1 @@
-"""``python -m cgan_raw.export``: the command, and a generator in other formats."""
+"""``python -m cgan_raw.export``: the command, and a generator or a run's metrics in other formats."""

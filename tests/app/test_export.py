@@ -1,12 +1,13 @@
 """The ONNX model is valid, computes what our own samples are made of, and is written whole or not at all."""
 
+import csv
 import os
 import shutil
 import sys
 
 import numpy as np
 import pytest
-from commands import assert_failed, assert_refused, call, leftovers
+from commands import assert_failed, assert_refused, call, leftovers, metrics
 
 from cgan_raw.checkpoint import load
 from cgan_raw.devices.choice import make_backend
@@ -144,3 +145,40 @@ def test_model_of_before_stands_where_a_new_one_cannot_be_written(exported, chec
     assert_failed(call(export.main, checkpoint, "--onnx", path), path, os.strerror(28))
     assert path.read_bytes() == b"before"
     assert not leftovers(tmp_path)
+
+
+# Metrics ----------------------------------------------------------------------------------------------------
+
+
+def read_csv(path):
+    """Lines of a table by the names of its columns; every value comes back as it was written."""
+    with path.open(newline="") as file:
+        return [{name: float(value) for name, value in line.items()} for line in csv.DictReader(file)]
+
+
+def test_csv_says_what_metrics_jsonl_says(finished, tmp_path):
+    path = tmp_path / "metrics.csv"
+    result = call(export.main, finished[0], "--csv", path)
+    lines = metrics(finished[0])
+    assert (result.code, result.out, result.err) == (0, f"{len(lines)} lines of metrics in {path}\n", "")
+    assert read_csv(path) == lines
+    head = path.read_bytes().split(b"\n")[0]
+    assert head == b"iteration,d_loss,d_accuracy,g_loss,images_per_second,seconds"
+    assert path.read_bytes().split(b"\n")[1].startswith(b"5,")
+    assert list(tmp_path.iterdir()) == [path], "no model was asked for"
+
+
+def test_csv_and_model_at_once_of_a_run_or_its_checkpoint(finished, exported, tmp_path):
+    for i, source in enumerate((finished[0], finished[0] / "checkpoint.safetensors")):
+        places = [tmp_path / f"{i}.{suffix}" for suffix in ("csv", "onnx")]
+        assert call(export.main, source, "--csv", places[0], "--onnx", places[1]).code == 0
+        assert len(read_csv(places[0])) == len(metrics(finished[0]))
+        assert places[1].stat().st_size > 5_000_000
+
+
+def test_line_of_metrics_that_is_damaged_is_left_out(finished, tmp_path):
+    run = shutil.copytree(finished[0], tmp_path / "run")
+    text = (run / "metrics.jsonl").read_text()
+    (run / "metrics.jsonl").write_text(text[:-5])
+    assert call(export.main, run, "--csv", tmp_path / "m.csv").code == 0
+    assert read_csv(tmp_path / "m.csv") == metrics(finished[0])[:-1]

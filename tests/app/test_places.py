@@ -35,6 +35,7 @@ def commands(finished):
         "sample --npz": (*walk, "--npz"),
         "compare --out": (compare.main, finished[0], finished[0], "--out"),
         "export --onnx": (export.main, checkpoint, "--onnx"),
+        "export --csv": (export.main, finished[0], "--csv"),
         "train_classifier --out": (train_classifier.main, "--iterations", 1, "--out"),
     }
 
@@ -59,6 +60,7 @@ FORMATS = {
     "sample --npz": ".npz",
     "compare --out": ".png",
     "export --onnx": ".onnx",
+    "export --csv": ".csv",
     "train_classifier --out": ".safetensors",
 }
 

@@ -44,6 +44,11 @@ REFUSED = [
     ([COMPARE, "run", "none"], "none: no such run folder"),
     ([COMPARE, "run", "empty"], "empty: holds no run"),
     ([EXPORT, "none.safetensors"], "none.safetensors: cannot be read: No such file"),
+    ([EXPORT, "none", "--csv", "a.csv"], "metrics.jsonl: cannot be read: No such file"),
+    ([EXPORT, "empty", "--csv", "a.csv"], "empty/metrics.jsonl: cannot be read: No such file"),
+    ([EXPORT, "empty"], "empty/checkpoint.safetensors: cannot be read: No such file"),
+    ([EXPORT, "run", "--csv", "run/metrics.jsonl"], "run/metrics.jsonl: is given for two files"),
+    ([EXPORT, "run", "--csv", "a.csv"], "run/metrics.jsonl: has no line of metrics"),
     ([CLASSIFIER, "--iterations", "0"], "--iterations"),
     ([CLASSIFIER, "--data", "none"], "none: no such folder of IDX files"),
 ]

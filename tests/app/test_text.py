@@ -18,7 +18,7 @@ from cgan_raw.console import cli
 from cgan_raw.console.text import printable
 from cgan_raw.errors import InputError
 from cgan_raw.evaluate import __main__ as evaluate
-from cgan_raw.evaluate import measure, report, train_classifier
+from cgan_raw.evaluate import measure, report, standard, train_classifier
 from cgan_raw.export import __main__ as export
 from cgan_raw.sample import __main__ as sample
 from cgan_raw.train import __main__ as train
@@ -78,13 +78,14 @@ def test_sample_and_export(hostile, tmp_path, monkeypatch):
 
 def test_evaluate(hostile, monkeypatch):
     found = SimpleNamespace(classifier={"test_accuracy": 1})
+    monkeypatch.setattr(standard, "load", lambda *_: SimpleNamespace(name=HOSTILE))
     monkeypatch.setattr(measure, "measure", lambda *_: found)
     monkeypatch.setattr(report, "text", lambda _: "one\ntwo")
     monkeypatch.setattr(report, "save", lambda folder, *_: (folder / "evaluation.json",))
     result = assert_harmless(call(evaluate.main, hostile / FILE_NAME, "--device", "cpu"))
     assert result.code == 0
     assert "\none\ntwo\n\nsaved " in result.out
-    assert result.out.count(SHOWN) == 2
+    assert result.out.count(SHOWN) == 3
 
 
 def test_compare(hostile, finished_gan, tmp_path, monkeypatch):
