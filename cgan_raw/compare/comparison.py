@@ -101,7 +101,7 @@ def read(folder: Path) -> Side:
         _last_grid(folder, metrics[-1]["iteration"]),
     )
     try:
-        side.row(), side.figures(), side.judge
+        _ = side.row(), side.figures(), side.judge
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise InputError(
             f"{folder}: config.json, metrics.jsonl or {EVALUATION} are not those of a run"
