@@ -19,7 +19,7 @@ FOUND = 86  # the exit code if a tool reports an error
 TRAIN = """
 import sys, cupy
 cupy.cuda.set_allocator(None)
-from cgan_raw.train import main
+from cgan_raw.train.__main__ import main
 sys.exit(main(sys.argv[1:]))
 """
 
