@@ -12,8 +12,10 @@ _here = Path(__file__).resolve().parent
 if not (_here / "kernels").is_dir():
     __path__.append(str(_here.parent))
 
-# While python -m cgan_raw.COMMAND imports the command, and once that is over, Ctrl-C simply ends the process:
-# the usual handler would show a traceback.  In between, the command listens.
-_named = any(word.removeprefix("-m").startswith(f"{__name__}.") for word in sys.orig_argv)
-if sys.argv[:1] == ["-m"] and _named and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+# While python -m cgan_raw.COMMAND, python -m cgan_raw or cgan-raw imports the command, and once that is over,
+# Ctrl-C simply ends the process: the usual handler would show a traceback.  In between, the command listens.
+_program = Path(sys.argv[0]) if sys.argv else Path()
+_named = any(word.removeprefix("-m").split(".")[0] == __name__ for word in sys.orig_argv)
+_is_command = _program.stem == "cgan-raw" or (str(_program) == "-m" and _named)
+if _is_command and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -11,6 +11,7 @@ from PIL import Image
 
 from ..checkpoint import FILE_NAME as CHECKPOINT
 from ..config import CGAN
+from ..console.cli import called
 from ..console.progress import duration
 from ..console.text import printable
 from ..errors import InputError
@@ -123,7 +124,7 @@ def table(left: Side, right: Side) -> list[str]:
     lines = [("", *titles(left, right)), ("---", "--:", "--:"), *rows(left, right)]
     text = ["| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines]
     notes = [
-        f"{side.folder} is not evaluated yet: python -m cgan_raw.evaluate {side.folder / CHECKPOINT}"
+        f"{side.folder} is not evaluated yet: {called('evaluate')} {side.folder / CHECKPOINT}"
         for side in (left, right)
         if side.evaluation is None
     ]

@@ -12,9 +12,7 @@ from ..files.writing import check_folder
 
 
 def parser() -> argparse.ArgumentParser:
-    result = cli.Parser(
-        prog="python -m cgan_raw.evaluate", description="Say how good a checkpoint's digits are."
-    )
+    result = cli.Parser("evaluate", "Say how good a checkpoint's digits are.")
     result.add_argument("checkpoint", type=cli.path, help="a checkpoint.safetensors")
     cli.add_device(result)
     result.add_argument(

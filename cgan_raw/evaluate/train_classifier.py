@@ -14,8 +14,8 @@ from ..files.places import check_places
 
 def parser() -> argparse.ArgumentParser:
     result = cli.Parser(
-        prog="python -m cgan_raw.evaluate.train_classifier",
-        description="Train the classifier that evaluation uses, on the embedded MNIST.",
+        "evaluate.train_classifier",
+        "Train the classifier that evaluation uses, on the embedded MNIST.",
     )
     cli.add_device(result)
     result.add_argument(

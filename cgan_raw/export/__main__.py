@@ -13,8 +13,9 @@ from ..files.places import check_places
 
 def parser() -> argparse.ArgumentParser:
     result = cli.Parser(
-        prog="python -m cgan_raw.export",
-        description="Write a checkpoint's generator as an ONNX model. Inputs: noise (B,100) float32 and, of a "
+        "export",
+        "Write a checkpoint's generator as an ONNX model.",
+        epilog="Inputs: noise (B,100) float32 and, of a "
         "conditional GAN, label (B,) int64; output: image (B,28,28) float32 from -1 to 1.",
     )
     result.add_argument("checkpoint", type=cli.path, help="a checkpoint.safetensors")

@@ -27,7 +27,7 @@ _WIDEST = 100  # images in a row, where nobody asked for a grid
 
 
 def parser() -> argparse.ArgumentParser:
-    result = cli.Parser(prog="python -m cgan_raw.sample", description="Draw digits from a checkpoint.")
+    result = cli.Parser("sample", "Draw digits from a checkpoint.")
     result.add_argument("checkpoint", type=cli.path, help="a checkpoint.safetensors")
     cli.add_device(result)
     _add_what_is_drawn(result)

@@ -42,7 +42,7 @@ _VALUES = {
 
 def parser() -> argparse.ArgumentParser:
     """The flags of train; a setting that is not given is absent from the namespace."""
-    result = cli.Parser(prog="python -m cgan_raw.train", description="Train a conditional GAN, or a plain one.")
+    result = cli.Parser("train", "Train a conditional GAN, or a plain one.")
     cli.add_device(result)
     for field in fields(TrainConfig):
         shown = "" if field.default is None else f" (default: {field.default})"
