@@ -13,15 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .. import __version__
+from ..devices import DEVICES, KERNELS
 from ..errors import InputError, TrainingError, explain
 from .stopping import SIGNALS
 from .text import printable
 
 if TYPE_CHECKING:
     from ..devices.backend import Backend
-
-KERNELS = ("cuda", "numba")
-DEVICES = ("auto", "cpu", "gpu", "simt")
 
 
 def called(command: str) -> str:
@@ -66,12 +64,6 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tf32", action="store_true", help="on gpu and simt: multiply on the tensor cores, with 11-bit factors"
     )
-
-
-def check_seed(seed: int) -> None:
-    """InputError unless it is one."""
-    if not 0 <= seed < 2**64:
-        raise InputError(f"--seed must be from 0 to 2^64 - 1, not {seed}")
 
 
 def path(text: str) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from ..config import check_seed
 from ..console import cli
 from ..console.text import show
 from ..files.places import check_places
@@ -31,11 +32,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _evaluate(given: argparse.Namespace) -> int:
-    cli.check_seed(given.seed)
+    check_seed(given.seed)
     folder = given.checkpoint.parent if given.out is None else given.out
     check_folder(folder, folder)
 
-    from .. import __version__
     from ..checkpoint import load
     from . import report
     from .measure import measure
@@ -50,14 +50,7 @@ def _evaluate(given: argparse.Namespace) -> int:
     if config.data is not None:
         show(f"note        trained on {config.data}, compared with the embedded MNIST")
     evaluation = measure(backend, checkpoint, given.seed)
-    facts = {
-        "version": __version__,
-        "model": config.model,
-        "device": backend.name,
-        "tf32": given.tf32,
-        "iteration": checkpoint.iteration,
-        "seed": given.seed,
-    }
+    facts = report.facts(checkpoint, backend, given.seed, given.tf32)
     saved = report.save(folder, evaluation, facts)
     show(f"classifier  {100 * evaluation.classifier['test_accuracy']:.2f} % of the test set", "")
     show(*report.text(evaluation).splitlines(), "", f"saved {' '.join(map(str, saved))}")

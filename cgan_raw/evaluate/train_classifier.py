@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from ..config import check_seed
 from ..console import cli
 from ..console.text import show
 from ..errors import InputError
@@ -39,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _train(given: argparse.Namespace) -> int:
     if given.iterations < 1:
         raise InputError(f"--iterations must be at least 1, not {given.iterations}")
-    cli.check_seed(given.seed)
+    check_seed(given.seed)
     if given.out.suffix != ".safetensors":
         raise InputError(f"--out must end in .safetensors, not {given.out}")
     check_places(given.out, given.out.with_suffix(".json"))

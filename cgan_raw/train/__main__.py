@@ -8,9 +8,7 @@ from dataclasses import fields
 
 from ..config import MODELS, TrainConfig
 from ..console import cli
-
-#: Settings that a resumed run may change: none of them has a say in what the next iteration computes.
-_MAY_CHANGE = {"iterations", "data", "log_every", "sample_every", "checkpoint_every"}
+from ..console.stopping import SIGNALS
 
 _HELP = {
     "model": "what to train: a conditional GAN, or a plain one, which cannot be asked for a digit",
@@ -76,8 +74,9 @@ def _train(given: argparse.Namespace) -> int:
     if given.resume is None:
         run = runs.create(given.out, TrainConfig(**settings))
     else:
-        run = runs.reopen(given.resume, settings, _MAY_CHANGE)
-    trainer.train(run, backend, given.quiet)
+        run = runs.reopen(given.resume, settings)
+    stopping = SIGNALS.deferred(not given.quiet)
+    trainer.train(run, backend, given.quiet, stopping, f"{cli.called('train')} --resume {{}}")
     return 0
 
 
