@@ -1,4 +1,4 @@
-"""Threads that compute take turns: one at a time, nobody waits for long, and a child of a fork waits for nobody."""
+"""Threads that compute take turns: one at a time, and none waits for long."""
 
 import os
 import threading
@@ -25,26 +25,37 @@ def test_one_thread_at_a_time_is_in():
     assert most == [1] * 40
 
 
+class SlowToWake:
+    """A lock whose waiting threads notice late that it is free, as where all cores are busy."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.release = self.lock.release
+
+    def acquire(self):
+        while not self.lock.acquire(blocking=False):
+            time.sleep(0.005)
+
+
 def test_thread_that_trains_lets_others_in_after_an_iteration():
-    """With a plain lock it is in again before another one is awake, some hundred times in a row."""
-    turns, over, done = Turns(), threading.Event(), []
+    turns, over, done, waited = Turns(), threading.Event(), [], []
+    turns._computing = SlowToWake()
 
     def train():
         while not over.is_set():
             with turns:
-                done.append(time.sleep(0.001))
+                done.append(time.sleep(0.0001))
 
-    waited = []
     with ThreadPoolExecutor(1) as threads:
         training = threads.submit(train)
-        for _ in range(20):
+        for _ in range(10):
             time.sleep(0.002)
             before = len(done)
             with turns:
                 waited.append(len(done) - before)
         over.set()
         training.result()
-    assert max(waited) <= 3, waited
+    assert max(waited) <= 2, waited
 
 
 def test_error_inside_ends_the_turn():
