@@ -42,7 +42,7 @@ def test_thread_that_trains_lets_others_in_after_an_iteration():
     turns._computing = SlowToWake()
 
     def train():
-        while not over.is_set():
+        while not over.is_set() and len(done) < 1000:
             with turns:
                 done.append(time.sleep(0.0001))
 
