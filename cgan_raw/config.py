@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import operator
 from dataclasses import dataclass
+from typing import SupportsIndex
 
 from .errors import InputError
 
@@ -73,13 +75,24 @@ class TrainConfig:
         _require(1 <= self.batch_size <= 2**20, "batch_size", self.batch_size, "from 1 to 2^20")
         for name in ("iterations", "log_every", "sample_every", "checkpoint_every"):
             _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        _require(0 <= self.seed < 2**64, "seed", self.seed, "from 0 to 2^64 - 1")
+        check_seed(self.seed)
         _require(0 < self.learning_rate < math.inf, "learning_rate", self.learning_rate, "positive and finite")
         _require(0 <= self.beta1 < 1, "beta1", self.beta1, "at least 0 and below 1")
 
     def asdict(self) -> dict:
         """Fields by name, ready for JSON."""
         return dataclasses.asdict(self)
+
+
+def whole(name: str, value: SupportsIndex) -> int:
+    """A setting as an int, of whatever integers it is, NumPy's say; InputError if it is no whole number."""
+    _require(hasattr(value, "__index__"), name, value, "a whole number")
+    return operator.index(value)
+
+
+def check_seed(seed: int) -> None:
+    """InputError unless it is one."""
+    _require(0 <= seed < 2**64, "seed", seed, "from 0 to 2^64 - 1")
 
 
 def _require(holds: bool, name: str, value: object, rule: str) -> None:

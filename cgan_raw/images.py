@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import threading
 import warnings
 import zipfile
 from collections.abc import Sequence
@@ -34,6 +35,9 @@ _FILM_FRAMES = 80
 _FILM_MILLISECONDS, _FILM_LAST_MILLISECONDS = 120, 2500
 _WALK_MILLISECONDS = 80
 
+#: Neither matplotlib nor the filters of warnings are for several threads.
+_ONE_AT_A_TIME = threading.Lock()
+
 
 def to_uint8(values: np.ndarray) -> np.ndarray:
     """Generator outputs in [-1, 1], (n, 784), as pictures (n, 28, 28) uint8: round((v + 1) 127.5)."""
@@ -59,11 +63,16 @@ def grid(images: np.ndarray, labels: Sequence | None, columns: int, scale: int =
     return sheet
 
 
-def save_png(path: Path, image: Image.Image) -> None:
-    """Raises OSError."""
+def png(image: Image.Image) -> bytes:
+    """A picture as a PNG."""
     content = io.BytesIO()
     image.save(content, "PNG", compress_level=_PNG_LEVEL)
-    write_atomically(path, content.getvalue())
+    return content.getvalue()
+
+
+def save_png(path: Path, image: Image.Image) -> None:
+    """Raises OSError."""
+    write_atomically(path, png(image))
 
 
 def read_png(path: Path) -> Image.Image:
@@ -170,7 +179,7 @@ def new_figure(width: float, height: float) -> Figure:
 def figure_png(figure: Figure) -> bytes:
     """A matplotlib figure as a PNG."""
     content = io.BytesIO()
-    with warnings.catch_warnings():
+    with _ONE_AT_A_TIME, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")  # of a letter that the font does not have
         figure.savefig(content, format="png", dpi=110)
     return content.getvalue()

@@ -15,6 +15,7 @@ import numpy as np
 from . import streams
 from .config import CGAN, CLASSES, DISCRIMINATOR_WIDTHS, GENERATOR_WIDTHS, LATENT, PIXELS
 from .devices.backend import Backend
+from .devices.turns import TURNS
 from .layers import Array, BatchNorm, Constant, Dense, Dropout, Embedding, Layer, LeakyReLU, Mode, Tanh, Tensor
 
 _PADDING = 32  # elements: each parameter starts on a boundary of 128 bytes, which wide loads want
@@ -86,8 +87,9 @@ class FlatParameters:
         for name, tensor in self.tensors.items():
             if isinstance(tensor.initial, Constant):
                 self.backend.write(self.values[name], np.full(tensor.shape, tensor.initial.value))
-            else:
-                flat = self.values[name].reshape(-1)
+                continue
+            flat = self.values[name].reshape(-1)
+            with TURNS:
                 self.backend.ops.random_uniform(
                     flat, before_training, seed, tensor.initial.stream, tensor.initial.limit
                 )

@@ -28,6 +28,10 @@ METRICS_FILE = "metrics.jsonl"
 SAMPLES_FOLDER = "samples"
 FILM_FILE = "samples.gif"
 PLOT_FILE = "losses.png"
+
+#: Settings that a resumed run may change: none of them has a say in what the next iteration computes.
+_MAY_CHANGE = {"iterations", "data", "log_every", "sample_every", "checkpoint_every"}
+
 _FILES = (CHECKPOINT_FILE, CONFIG_FILE, METRICS_FILE, FILM_FILE, PLOT_FILE)
 
 #: What config.json calls the digest of the data set.
@@ -111,6 +115,11 @@ class Run:
                 f"{self.folder}: holds a run that has no checkpoint yet, or ended before it; give another --out"
             )
 
+    def release(self) -> None:
+        """Let others train in the folder."""
+        if self.lock is not None:
+            self.lock.release()
+
     def add_metrics(self, line: dict) -> None:
         """Append one line to metrics.jsonl.  Raises OSError."""
         self.metrics.append(line)
@@ -131,10 +140,10 @@ def create(folder: Path | None, config: TrainConfig) -> Run:
     return run
 
 
-def reopen(folder: Path, given: dict, may_change: set[str]) -> Run:
+def reopen(folder: Path, given: dict) -> Run:
     """The run in ``folder`` at its last checkpoint, with the settings in ``given`` changed.
 
-    Those in ``may_change`` are otherwise as config.json has them: the checkpoint may be from before they were
+    Those that may change are otherwise as config.json has them: the checkpoint may be from before they were
     changed the last time.
 
     Raises
@@ -146,17 +155,25 @@ def reopen(folder: Path, given: dict, may_change: set[str]) -> Run:
         raise InputError(f"{folder}: no such run folder")
     with _usable(folder):
         lock = Lock(folder)
+    try:
+        return _continued(folder, given, lock)
+    except BaseException:
+        lock.release()  # whoever keeps the error, as a notebook does, would keep the lock
+        raise
+
+
+def _continued(folder: Path, given: dict, lock: Lock) -> Run:
     check_there(folder / CHECKPOINT_FILE)
 
     from . import checkpoint  # NumPy and what stands on it: nothing before needs it
 
     start = checkpoint.load(folder / CHECKPOINT_FILE)
-    for name in given.keys() - may_change:
+    for name in given.keys() - _MAY_CHANGE:
         stated = getattr(start.config, name)
         if given[name] != stated:
             raise InputError(f"--{name.replace('_', '-')} {given[name]}: the run in {folder} has {stated}")
     found = _read_config(folder)
-    config = _replace(start.config, {name: found[name] for name in may_change & found.keys()}, folder)
+    config = _replace(start.config, {name: found[name] for name in _MAY_CHANGE & found.keys()}, folder)
     config = dataclasses.replace(config, **given)
     if config.iterations < start.iteration:
         raise InputError(

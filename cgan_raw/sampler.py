@@ -9,6 +9,7 @@ from .checkpoint import Checkpoint
 from .config import LATENT
 from .console.progress import bar
 from .devices.backend import Backend
+from .devices.turns import TURNS
 from .images import to_uint8
 from .layers import Mode
 from .models import Network, Parameters
@@ -28,7 +29,8 @@ def noise(backend: Backend, count: int, seed: int) -> np.ndarray:
     """(count, 100) on the host: that of sample grids, whose first rows do not depend on ``count``."""
     z = backend.zeros((count, LATENT))
     before_training = backend.zeros((1,), "int64")
-    backend.ops.random_normal(z.reshape(-1), before_training, np.uint64(seed), streams.SAMPLES)
+    with TURNS:
+        backend.ops.random_normal(z.reshape(-1), before_training, np.uint64(seed), streams.SAMPLES)
     return backend.download(z)
 
 
@@ -64,4 +66,5 @@ class Sampler:
         self.backend.write(self.part_of_z[:count], self.z[part])
         self.backend.write(self.part_of_labels[:count], self.labels[part])
         mode = Mode(self.part_of_labels, training=False)
-        return self.backend.download(self.generator.forward(self.part_of_z, mode))[:count]
+        with TURNS:
+            return self.backend.download(self.generator.forward(self.part_of_z, mode))[:count]

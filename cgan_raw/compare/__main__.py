@@ -13,9 +13,7 @@ from ..runs import read_settings
 
 
 def parser() -> argparse.ArgumentParser:
-    result = cli.Parser(
-        prog="python -m cgan_raw.compare", description="Put two runs side by side, as a table and as a picture."
-    )
+    result = cli.Parser("compare", "Put two runs side by side, as a table and as a picture.")
     result.add_argument("runs", type=cli.path, nargs=2, metavar="RUN", help="a run folder")
     result.add_argument(
         "--out", type=cli.path, default=Path("compare.png"), metavar="FILE",

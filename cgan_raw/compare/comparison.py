@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from ..config import CGAN
+from ..console.cli import called
 from ..console.progress import duration
 from ..console.text import printable
 from ..errors import InputError
@@ -149,7 +150,7 @@ def _notes(left: Side, right: Side) -> list[str]:
     if reason := why_figures_differ(left, right):
         return [f"Figures are left out: {reason}."]
     notes = [
-        f"{side.folder} is not evaluated yet: python -m cgan_raw.evaluate {side.folder / CHECKPOINT_FILE}"
+        f"{side.folder} is not evaluated yet: {called('evaluate')} {side.folder / CHECKPOINT_FILE}"
         for side in (left, right)
         if side.evaluation is None
     ]

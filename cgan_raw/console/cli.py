@@ -10,8 +10,10 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from .. import __version__
+from ..devices import DEVICES, KERNELS
 from ..errors import InputError, TrainingError, explain
 from .stopping import SIGNALS
 from .text import printable
@@ -19,12 +21,27 @@ from .text import printable
 if TYPE_CHECKING:
     from ..devices.backend import Backend
 
-KERNELS = ("cuda", "numba")
-DEVICES = ("auto", "cpu", "gpu", "simt")
+
+def called(command: str) -> str:
+    """How the user says ``cgan_raw``'s command of this name: the way this process was called.
+
+    ``cgan-raw train`` by the console command and ``python -m cgan_raw train`` by the package, else
+    ``python -m cgan_raw.train``; of no command (``""``), what stands before its name.
+    """
+    program = Path(sys.argv[0])
+    if program.stem == "cgan-raw":
+        return f"cgan-raw {command}".rstrip()
+    if not command or program.parts[-2:] == ("cgan_raw", "__main__.py"):
+        return f"python -m cgan_raw {command}".rstrip()
+    return f"python -m cgan_raw.{command}"
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse's, but that it repeats what it was given as text."""
+    """argparse's for a command, but that it repeats what it was given as text, and knows ``--version``."""
+
+    def __init__(self, command: str, description: str, **how: Any):
+        super().__init__(prog=called(command), description=description, **how)
+        self.add_argument("--version", action="version", version=f"cgan_raw {__version__}")
 
     def error(self, message: str) -> NoReturn:
         super().error(printable(message))
@@ -47,12 +64,6 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tf32", action="store_true", help="on gpu and simt: multiply on the tensor cores, with 11-bit factors"
     )
-
-
-def check_seed(seed: int) -> None:
-    """InputError unless it is one."""
-    if not 0 <= seed < 2**64:
-        raise InputError(f"--seed must be from 0 to 2^64 - 1, not {seed}")
 
 
 def path(text: str) -> Path:

@@ -1,14 +1,19 @@
-"""What a person sees while something runs: a bar on a terminal; of training, plain lines elsewhere."""
+"""What a person sees while something runs: a bar on a terminal and in a notebook, else lines of training."""
 
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Iterable, Iterator
 
-from tqdm import tqdm
+from tqdm import TqdmWarning
 
 from .stopping import SIGNALS
 from .text import printable, show
+
+with warnings.catch_warnings():  # a notebook without ipywidgets has a bar of text, and no need to be told
+    warnings.simplefilter("ignore", TqdmWarning)
+    from tqdm.auto import tqdm
 
 
 def duration(seconds: float) -> str:
@@ -18,14 +23,14 @@ def duration(seconds: float) -> str:
 
 
 def bar(steps: Iterable, what: str) -> Iterator:
-    """The same steps; while they are walked on a terminal, how far that is.  The bar is gone at the end.
+    """The same steps, and while they are walked, a bar where one can be seen, which is gone at the end.
 
     Raises
     ------
     Stopped : before a step, if a signal asks this command to end.
     """
     layout = "{desc} {n_fmt}/{total_fmt} |{bar}| {remaining} left"
-    hidden = not _on_terminal()
+    hidden = not _seen()
     for step in tqdm(
         steps, what, leave=False, file=sys.stdout, bar_format=layout, dynamic_ncols=True, disable=hidden
     ):
@@ -33,9 +38,14 @@ def bar(steps: Iterable, what: str) -> Iterator:
         yield step
 
 
-def _on_terminal() -> bool:
-    """A closed stdout is None."""
-    return sys.stdout is not None and sys.stdout.isatty()
+def _seen() -> bool:
+    """Whether a bar would be: on a terminal, and where a notebook's kernel takes what is printed.
+
+    A closed stdout is None.
+    """
+    if sys.stdout is None:
+        return False
+    return sys.stdout.isatty() or type(sys.stdout).__module__.startswith("ipykernel.")
 
 
 class Progress:
@@ -47,7 +57,7 @@ class Progress:
     def __init__(self, done: int, total: int, batch_size: int, quiet: bool):
         self.total, self.batch_size, self.quiet = total, batch_size, quiet
         self.bar = None
-        if not quiet and _on_terminal():
+        if not quiet and _seen():
             layout = "{n_fmt}/{total_fmt} |{bar}|{postfix}, {remaining} left"
             self.bar = tqdm(total=total, initial=done, bar_format=layout, file=sys.stdout, dynamic_ncols=True)
 

@@ -21,7 +21,14 @@ class Stopped(SystemExit):
     """A command is to end; its code is 128 and the signal's number."""
 
 
-class StopSignals:
+class Stop:
+    """What was heard: the number of a signal that asks for an end, None as long as there is none."""
+
+    def __init__(self):
+        self.received: int | None = None
+
+
+class StopSignals(Stop):
     """A context in which the first signal is noted and raised as :class:`Stopped`; a second ends the process.
 
     An exception can be lost on its way, in a callback from C or while an object is deleted.  So whoever begins
@@ -32,7 +39,7 @@ class StopSignals:
     """
 
     def __init__(self):
-        self.received: int | None = None
+        super().__init__()
         self._deferred = self._announced = False
 
     def __enter__(self) -> StopSignals:
@@ -99,6 +106,31 @@ class StopSignals:
         """Say nothing of a :class:`Stopped` that was lost: it is raised again."""
         if not issubclass(what.exc_type, Stopped):
             self._hook(what)
+
+
+@contextlib.contextmanager
+def interrupt_deferred() -> Iterator[Stop]:
+    """For a call from somebody's own program: inside, the first Ctrl-C is noted, and it arrives at the end.
+
+    A second one arrives at once.  Other signals are the program's, and so is Ctrl-C in any thread but the main
+    one, which alone may set handlers.
+    """
+    stop, before = Stop(), signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or before in (signal.SIG_IGN, None):
+        yield stop
+        return
+
+    def note(number: int, _frame) -> None:
+        stop.received = number
+        signal.signal(number, before)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if stop.received is not None:
+        signal.raise_signal(stop.received)
 
 
 #: The one of a process.

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from ..errors import InputError, explain
 from ..kernels import registry
-from . import gpu
+from . import DEVICES, KERNELS, gpu
 from .backend import Backend
 
 
@@ -75,6 +75,8 @@ def make_backend(device: str, tf32: bool = False, graph: bool = True, kernels: s
     ------
     InputError : the device cannot be used here; the message says what is missing.
     """
+    _check_known("--device", device, (*DEVICES, "reference"))
+    _check_known("--kernels", kernels, KERNELS)
     if device == "auto":
         device = "gpu" if kernels == "numba" or gpu.fault(kernels) is None else "cpu"
     if kernels == "numba" and device != "gpu":
@@ -89,6 +91,11 @@ def make_backend(device: str, tf32: bool = False, graph: bool = True, kernels: s
     if device == "cpu":
         return CpuBackend("cpu", _describe_cpu(), np.dtype(np.float32), registry.table("cpu"))
     return _simt_backend(tf32) if device == "simt" else gpu.gpu_backend(tf32, graph, kernels)
+
+
+def _check_known(flag: str, value: object, known: Sequence[str]) -> None:
+    if value not in known:
+        raise InputError(f"{flag} must be one of {', '.join(known)}, not {value!r}")
 
 
 def _check_numba() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from ..config import check_seed
 from ..console import cli
 from ..console.text import show
 from ..files.data_files import check_data
@@ -13,9 +14,7 @@ from ..files.writing import check_folder
 
 
 def parser() -> argparse.ArgumentParser:
-    result = cli.Parser(
-        prog="python -m cgan_raw.evaluate", description="Say how good a checkpoint's digits are."
-    )
+    result = cli.Parser("evaluate", "Say how good a checkpoint's digits are.")
     result.add_argument("checkpoint", type=cli.path, help="a checkpoint.safetensors")
     cli.add_device(result)
     result.add_argument(
@@ -43,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _evaluate(given: argparse.Namespace) -> int:
-    cli.check_seed(given.seed)
+    check_seed(given.seed)
     folder = given.checkpoint.parent if given.out is None else given.out
     check_folder(folder, folder)
     read = [path for path in (given.checkpoint, given.classifier) if path is not None]
@@ -51,7 +50,6 @@ def _evaluate(given: argparse.Namespace) -> int:
     if given.data is not None:
         check_data(given.data)
 
-    from .. import __version__
     from ..checkpoint import load
     from . import report, standard
     from .measure import measure
@@ -66,14 +64,7 @@ def _evaluate(given: argparse.Namespace) -> int:
     show(f"device      {backend.name}: {backend.description}")
     show(f"data        {against.name}")
     evaluation = measure(backend, checkpoint, given.seed, against)
-    facts = {
-        "version": __version__,
-        "model": config.model,
-        "device": backend.name,
-        "tf32": given.tf32,
-        "iteration": checkpoint.iteration,
-        "seed": given.seed,
-    }
+    facts = report.facts(checkpoint, backend, given.seed, given.tf32)
     saved = report.save(folder, evaluation, facts)
     judge = "" if given.classifier is None else f"{given.classifier}, "
     show(f"classifier  {judge}{100 * evaluation.classifier['test_accuracy']:.2f} % of the test set", "")

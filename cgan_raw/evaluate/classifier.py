@@ -17,6 +17,7 @@ from .. import streams
 from ..config import CLASSES, PIXELS
 from ..console.progress import bar
 from ..devices.backend import Backend
+from ..devices.turns import TURNS
 from ..errors import InputError
 from ..files.writing import write_atomically
 from ..layers import Array, Dense, Layer, LeakyReLU, Mode, Tensor
@@ -83,8 +84,9 @@ class Classifier:
             part = slice(start, start + self.rows)
             count = len(images[part])
             self.backend.write(self.raw[:count], images[part])
-            self.ops.batch_gather(self.x, self.labels, self.raw, self.no_labels, self.in_order)
-            found = self.forward(self.x, Mode(self.labels, training=False))
+            with TURNS:
+                self.ops.batch_gather(self.x, self.labels, self.raw, self.no_labels, self.in_order)
+                found = self.forward(self.x, Mode(self.labels, training=False))
             features[part] = self.backend.download(self.layers[-1].x)[:count]
             logits[part] = self.backend.download(found)[:count]
         return features, logits

@@ -17,6 +17,7 @@ from .. import streams
 from ..config import ADAM_BETA2, ADAM_EPS, CLASSES, SIDE
 from ..data import Dataset
 from ..devices.backend import Backend
+from ..devices.turns import TURNS
 from ..layers import Array, Embedding, Mode
 from ..losses import BinaryCrossEntropy
 from ..models import FlatParameters
@@ -56,10 +57,11 @@ class Training:
 
     def run(self) -> None:
         """One iteration: draw, differentiate, step."""
-        self.ops.counters_advance(self.t, self.one)
-        self._draw_batch()
-        self._differentiate()
-        self._step(LEARNING_RATE * (1 - self.done / self.iterations))
+        with TURNS:
+            self.ops.counters_advance(self.t, self.one)
+            self._draw_batch()
+            self._differentiate()
+            self._step(LEARNING_RATE * (1 - self.done / self.iterations))
         self.done += 1
 
     def weights(self) -> dict[str, np.ndarray]:

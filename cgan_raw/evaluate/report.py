@@ -9,8 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from .. import __version__
+from ..checkpoint import Checkpoint
 from ..config import CGAN, CLASSES, GAN
 from ..data import MNIST_DIGEST
+from ..devices.backend import Backend
 from ..files.writing import write_atomically
 from ..images import figure_png, new_figure
 from .figures import Coverage, Figures
@@ -83,24 +86,39 @@ def places(folder: Path, model: str) -> tuple[Path, Path]:
     return folder / FILE_NAME, folder / ("confusion.png" if model == CGAN else "digits.png")
 
 
-def save(folder: Path, evaluation: Evaluation, facts: dict) -> tuple[Path, Path]:
-    """Write evaluation.json, which begins with ``facts``, and a picture; the files.  Raises OSError."""
+def facts(checkpoint: Checkpoint, backend: Backend, seed: int, tf32: bool) -> dict:
+    """What an evaluation on the noise of ``seed`` is of, ready for JSON."""
+    return {
+        "version": __version__,
+        "model": checkpoint.config.model,
+        "device": backend.name,
+        "tf32": tf32,
+        "iteration": checkpoint.iteration,
+        "seed": seed,
+    }
+
+
+def content(evaluation: Evaluation, facts: dict) -> dict:
+    """All that is known of an evaluation, ready for JSON: the facts first, then the figures."""
     if isinstance(evaluation.generated, Figures):
         count = {"samples_per_digit": _per_digit(evaluation.generated)}
-        model, picture = CGAN, _confusion_picture
     else:
         count = {"samples": int(evaluation.generated.histogram.sum())}
-        model, picture = GAN, _digits_picture
-    content = {
+    return {
         **facts,
         **count,
         "classifier": evaluation.classifier,
         "generated": evaluation.generated.asdict(),
         "real": evaluation.real.asdict(),
     }
-    paths = places(folder, model)
-    write_atomically(paths[0], (json.dumps(content, indent=2) + "\n").encode())
-    write_atomically(paths[1], picture(evaluation))
+
+
+def save(folder: Path, evaluation: Evaluation, facts: dict) -> tuple[Path, Path]:
+    """Write evaluation.json, which begins with ``facts``, and a picture; the files.  Raises OSError."""
+    asked = isinstance(evaluation.generated, Figures)
+    paths = places(folder, CGAN if asked else GAN)
+    write_atomically(paths[0], (json.dumps(content(evaluation, facts), indent=2) + "\n").encode())
+    write_atomically(paths[1], _confusion_picture(evaluation) if asked else _digits_picture(evaluation))
     return paths
 
 

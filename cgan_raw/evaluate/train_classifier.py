@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from ..config import check_seed
 from ..console import cli
 from ..console.text import show
 from ..errors import InputError
@@ -15,8 +16,8 @@ from ..files.places import check_places, check_suffix
 
 def parser() -> argparse.ArgumentParser:
     result = cli.Parser(
-        prog="python -m cgan_raw.evaluate.train_classifier",
-        description="Train the classifier that evaluation uses, on the embedded MNIST or on other data.",
+        "evaluate.train_classifier",
+        "Train the classifier that evaluation uses, on the embedded MNIST or on other data.",
     )
     cli.add_device(result)
     result.add_argument(
@@ -44,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _train(given: argparse.Namespace) -> int:
     if given.iterations < 1:
         raise InputError(f"--iterations must be at least 1, not {given.iterations}")
-    cli.check_seed(given.seed)
+    check_seed(given.seed)
     check_suffix("--out", given.out, ".safetensors")
     check_places(given.out, given.out.with_suffix(".json"))
     if given.data is not None:

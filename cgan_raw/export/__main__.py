@@ -30,10 +30,10 @@ class _Export(NamedTuple):
 
 def parser() -> argparse.ArgumentParser:
     result = cli.Parser(
-        prog="python -m cgan_raw.export",
-        description="Write a checkpoint's generator as an ONNX model, or a run's metrics as a table. Inputs of "
-        "the model: noise (B,100) float32 and, of a conditional GAN, label (B,) int64; output: image (B,28,28) "
-        "float32 from -1 to 1.",
+        "export",
+        "Write a generator as an ONNX model, or a run's metrics as CSV.",
+        epilog="Inputs of the model: noise (B,100) float32 and, of a conditional GAN, label (B,) int64; "
+        "output: image (B,28,28) float32 from -1 to 1.",
     )
     result.add_argument(
         "source", type=cli.path, metavar="RUN", help="a run folder, or the checkpoint.safetensors in one"

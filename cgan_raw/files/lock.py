@@ -14,19 +14,20 @@ except ImportError:  # Windows
 
 
 class Lock:
-    """Lets one process at a time train in a folder: held until the object is deleted or the process ends.
+    """Lets one at a time train in a folder: held until it is released, or deleted, or the process ends.
 
-    The system releases it, so a process that is killed leaves none behind.  On a file system that has no locks
+    The system sees to that, so a process that is killed leaves none behind.  On a file system that has no locks
     (some network disks; Windows has none for folders) nobody is kept out: training is worth more there than the
     guard.
 
     Raises
     ------
-    InputError : another process holds it.
+    InputError : another one holds it, of this process or of another.
     OSError : the folder cannot be opened.
     """
 
     def __init__(self, folder: Path):
+        self._handle = None
         if fcntl is None:
             return
         self._handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -37,6 +38,10 @@ class Lock:
         except OSError:
             pass  # no locks on this disk
 
-    def __del__(self):
-        if hasattr(self, "_handle"):
-            os.close(self._handle)
+    def release(self) -> None:
+        """Let others in."""
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            os.close(handle)
+
+    __del__ = release

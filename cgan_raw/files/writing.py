@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,16 +27,15 @@ def write_atomically(path: Path, content: bytes) -> None:
     SIGNALS.check()
     with _naming(path):
         place = target(path)
-        handle, temporary = tempfile.mkstemp(prefix=".", suffix=_SUFFIX, dir=place.parent)
+        temporary = place.with_name(f".{os.urandom(8).hex()}{_SUFFIX}")
         try:
-            with os.fdopen(handle, "wb") as file:
+            with temporary.open("xb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            os.chmod(temporary, 0o666 & ~_umask())
             os.replace(temporary, place)
         except BaseException:
-            Path(temporary).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
             raise
         _sync_folder(place.parent)
 
@@ -104,9 +102,3 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

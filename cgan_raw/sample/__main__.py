@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import math
 import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..config import GAN
+from ..config import GAN, check_seed
 from ..console import cli
 from ..console.text import show
 from ..errors import InputError
 from ..files.places import check_places, check_suffix
+from . import checks
 
 if TYPE_CHECKING:
     from ..models import Parameters
@@ -22,12 +22,10 @@ if TYPE_CHECKING:
 _ALL_DIGITS = "0123456789"
 _COUNT = 10  # of each digit, and steps of a walk
 _COUNT_OF_GAN = 100
-_MOST = 10**7  # images: kernels can index the noise of some more
-_WIDEST = 100  # images in a row, where nobody asked for a grid
 
 
 def parser() -> argparse.ArgumentParser:
-    result = cli.Parser(prog="python -m cgan_raw.sample", description="Draw digits from a checkpoint.")
+    result = cli.Parser("sample", "Draw digits from a checkpoint.")
     result.add_argument("checkpoint", type=cli.path, help="a checkpoint.safetensors")
     cli.add_device(result)
     _add_what_is_drawn(result)
@@ -85,9 +83,8 @@ def _sample(given: argparse.Namespace) -> int:
     checkpoint = load(given.checkpoint)
     digits = _digits(given, checkpoint.config.model)
     rows, columns = _size(given, digits)
-    if rows * columns > _MOST:
-        flag = f"--count {given.count}" if given.grid is None else f"--grid {given.grid}"
-        raise InputError(f"{flag}: {rows * columns:,} images are more than {_MOST:,}")
+    flag = f"--count {given.count}" if given.grid is None else f"--grid {given.grid}"
+    checks.check_images(rows * columns, flag)
     generator = load_generator(cli.backend(given), checkpoint)
     sheet = _sheet(given, generator, digits, rows, columns)
     images = Sampler(generator, sheet.z, sheet.labels).images()
@@ -121,9 +118,7 @@ def _digits(given: argparse.Namespace, model: str) -> list[int]:
     if model == GAN:
         for flag, value in (("--digits", given.digits), ("--morph", given.morph)):
             if value is not None:
-                raise InputError(
-                    f"{flag}: {given.checkpoint} is of a plain GAN, which cannot be asked for digits"
-                )
+                raise checks.no_digits(flag, given.checkpoint)
         return []
     wanted = given.morph or given.digits or _ALL_DIGITS
     return [int(digit) for digit in wanted if digit != ":"]
@@ -131,6 +126,8 @@ def _digits(given: argparse.Namespace, model: str) -> list[int]:
 
 def _size(given: argparse.Namespace, digits: list[int]) -> tuple[int, int]:
     """Rows and columns of the picture."""
+    from . import sheets
+
     walks = given.interpolate or given.morph
     if given.grid is not None:
         rows, columns = map(int, given.grid.split("x"))
@@ -143,9 +140,7 @@ def _size(given: argparse.Namespace, digits: list[int]) -> tuple[int, int]:
         return rows, columns
     if walks:
         return _COUNT if given.morph or not digits else len(digits), given.count or _COUNT
-    count = _count(given, digits)
-    columns = min(count // len(digits), _WIDEST) if digits else math.isqrt(count - 1) + 1
-    return -(-count // columns), columns
+    return sheets.size(_count(given, digits), digits)
 
 
 def _count(given: argparse.Namespace, digits: list[int]) -> int:
@@ -155,16 +150,16 @@ def _count(given: argparse.Namespace, digits: list[int]) -> int:
 
 def _check(given: argparse.Namespace) -> None:
     """Refuse what needs no look at the checkpoint."""
-    if given.digits is not None and not re.fullmatch("[0-9]+", given.digits):
-        raise InputError(f"--digits must be made of 0 to 9, not {given.digits!r}")
-    if given.morph is not None and not re.fullmatch(r"([0-9]):(?!\1)[0-9]", given.morph):
-        raise InputError(f"--morph must be two digits that differ, such as 3:8, not {given.morph!r}")
+    if given.digits is not None:
+        checks.check_digits(given.digits)
+    if given.morph is not None:
+        checks.check_morph(given.morph)
     if given.grid is not None and not re.fullmatch("[1-9][0-9]{0,8}x[1-9][0-9]{0,8}", given.grid):
         raise InputError(f"--grid must be rows and columns, such as 4x6, not {given.grid!r}")
-    if given.count is not None and not 1 <= given.count < 10**9:
-        raise InputError(f"--count must be at least 1 and below 10^9, not {given.count}")
+    if given.count is not None:
+        checks.check_count(given.count)
     _check_walks(given)
-    cli.check_seed(given.seed)
+    check_seed(given.seed)
     written = {"--out": (given.out, ".png"), "--gif": (given.gif, ".gif"), "--npz": (given.npz, ".npz")}
     written = {flag: place for flag, place in written.items() if place[0] is not None}
     check_places(*(path for path, _ in written.values()), read=[given.checkpoint])
@@ -179,8 +174,8 @@ def _check_walks(given: argparse.Namespace) -> None:
         if given.gif is not None:
             raise InputError("--gif is the film of a walk: give --interpolate or --morph too")
         return
-    if given.count == 1 or (given.grid or "").endswith("x1"):
-        raise InputError(f"--{'morph' if given.morph else 'interpolate'}: a walk has at least 2 steps")
+    steps = 1 if (given.grid or "").endswith("x1") else given.count
+    checks.check_steps(steps, "morph" if given.morph else "interpolate")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from ..images import grid
 from ..models import Parameters
 from ..sampler import noise
 
+_WIDEST = 100  # images in a row, where nobody asked for a grid
 _LARGE = 1_000  # images; in pictures of more, they have their own size
 
 
@@ -39,6 +40,12 @@ class Sheet:
         steps = (slice(step, None, self.columns) for step in range(self.columns))
         across = _across(len(images) // self.columns)
         return [grid(images[k], self.captions and self.captions[k], across, scale=2) for k in steps]
+
+
+def size(count: int, digits: Sequence[int]) -> tuple[int, int]:
+    """Rows and columns for ``count`` images: a row for each digit, folded after a hundred, or a square."""
+    columns = min(count // len(digits), _WIDEST) if digits else math.isqrt(count - 1) + 1
+    return -(-count // columns), columns
 
 
 def samples(generator: Parameters, seed: int, digits: Sequence[int], count: int, columns: int) -> Sheet:

@@ -10,10 +10,8 @@ from pathlib import Path
 from .. import runs
 from ..config import MODELS, TrainConfig
 from ..console import cli
+from ..console.stopping import SIGNALS
 from ..files import data_files
-
-#: Settings that a resumed run may change: none of them has a say in what the next iteration computes.
-_MAY_CHANGE = {"iterations", "data", "log_every", "sample_every", "checkpoint_every"}
 
 _HELP = {
     "model": "what to train: a conditional GAN, or a plain one, which cannot be asked for a digit",
@@ -45,7 +43,7 @@ _VALUES = {
 
 def parser() -> argparse.ArgumentParser:
     """The flags of train; a setting that is not given is absent from the namespace."""
-    result = cli.Parser(prog="python -m cgan_raw.train", description="Train a conditional GAN, or a plain one.")
+    result = cli.Parser("train", "Train a conditional GAN, or a plain one.")
     cli.add_device(result)
     for field in fields(TrainConfig):
         shown = "" if field.default is None else f" (default: {field.default})"
@@ -75,15 +73,13 @@ def _train(given: argparse.Namespace) -> int:
     config = TrainConfig(**settings)
     if config.data is not None:
         data_files.find(Path(config.data), data_files.TRAINING)
-    if given.resume is None:
-        run = runs.create(given.out, config)
-    else:
-        run = runs.reopen(given.resume, settings, _MAY_CHANGE)
+    run = runs.create(given.out, config) if given.resume is None else runs.reopen(given.resume, settings)
 
     from . import trainer  # NumPy and what stands on it: nothing before needs it
 
     backend = cli.backend(given, graph=not given.no_graph)
-    trainer.train(run, backend, given.quiet)
+    stopping = SIGNALS.deferred(not given.quiet)
+    trainer.train(run, backend, given.quiet, stopping, f"{cli.called('train')} --resume {{}}")
     return 0
 
 

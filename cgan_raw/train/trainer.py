@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import signal
 import time
+from contextlib import AbstractContextManager
 
 import numpy as np
 
 from ..checkpoint import Checkpoint, save
 from ..config import CGAN, CLASSES
 from ..console.progress import Progress
-from ..console.stopping import SIGNALS, StopSignals
+from ..console.stopping import Stop
 from ..data import Dataset, load_training
 from ..devices.backend import Backend
+from ..devices.turns import TURNS
 from ..errors import TrainingError, explain
 from ..images import grid, save_film, save_loss_plot, save_png
 from ..iteration import Iteration
@@ -28,8 +30,13 @@ _GRID_COLUMNS = 5
 _TICK = time.get_clock_info("perf_counter").resolution
 
 
-def train(run: Run, backend: Backend, quiet: bool) -> None:
-    """Run a run to its end or to a signal.
+def train(run: Run, backend: Backend, quiet: bool, stopping: AbstractContextManager[Stop], go_on: str) -> int:
+    """Run a run to its end or to a signal; how many iterations are behind it then.
+
+    Parameters
+    ----------
+    stopping : inside, signals are noted.
+    go_on : what to say to go on with a run that was stopped; its ``{}`` is the folder.
 
     Raises
     ------
@@ -41,15 +48,16 @@ def train(run: Run, backend: Backend, quiet: bool) -> None:
     done = 0 if run.start is None else run.start.iteration
     with (
         Progress(done, run.config.iterations, run.config.batch_size, quiet) as progress,
-        SIGNALS.deferred(not quiet) as stop,
+        stopping as stop,
     ):
         _say_what_starts(progress, run, backend, dataset)
         trainer = Trainer(run, backend, dataset, progress)
         try:
             trainer.train(stop)
-            trainer.finish(stop)
+            trainer.finish(stop, go_on)
         except OSError as error:
             raise TrainingError(f"{explain(error)}; {trainer.last_good()}") from None
+    return trainer.done
 
 
 class Trainer:
@@ -71,15 +79,16 @@ class Trainer:
         self.logged = self.done
 
     @np.errstate(over="ignore", invalid="ignore")  # _check_losses and _save see what these lead to
-    def train(self, stop: StopSignals) -> None:
+    def train(self, stop: Stop) -> None:
         """Iterate to the end or to a signal, and stop wherever something is due."""
         while self.done < self.config.iterations and stop.received is None:
             pause = self._next_pause()
             while self.done < pause and stop.received is None:
-                self.done += self.run_some(pause - self.done)
+                with TURNS:
+                    self.done += self.run_some(pause - self.done)
             self._pause()
 
-    def finish(self, stop: StopSignals) -> None:
+    def finish(self, stop: Stop, go_on: str) -> None:
         """Save what the end of a run leaves behind, and say where it lies."""
         if self.saved != self.done:
             self._save()
@@ -92,7 +101,7 @@ class Trainer:
         how = "finished" if stop.received is None else f"stopped by {signal.Signals(stop.received).name}"
         self.progress.say(f"{how} after iteration {self.done:,}; saved {self.run.checkpoint_path}")
         if self.done < self.config.iterations:
-            self.progress.say(f"go on with: python -m cgan_raw.train --resume {self.run.folder}")
+            self.progress.say(f"go on with: {go_on.format(self.run.folder)}")
 
     def _next_pause(self) -> int:
         """The next iteration after which something is due."""

@@ -22,6 +22,9 @@ ROOT = Path(cgan_raw.__file__).resolve().parents[1]
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
 ENVIRONMENT["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), ENVIRONMENT.get("PYTHONPATH"))))
 
+#: What an installer writes into the console command.
+CONSOLE_SCRIPT = "import sys; from cgan_raw.__main__ import main; sys.exit(main())"
+
 #: Seconds after which a process hangs; long, for machines that do other things too.
 PATIENCE = 120
 

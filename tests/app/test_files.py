@@ -17,7 +17,7 @@ from cgan_raw.files.writing import remove_partial_files, write_atomically
 OLD, NEW = b"old" * 1000, b"new" * 100_000
 
 #: What write_atomically calls before the new file is in place, in order; "write" fails half way.
-STEPS = ("mkstemp", "write", "fsync", "chmod", "replace")
+STEPS = ("open", "write", "fsync", "replace")
 
 
 @contextmanager
@@ -43,7 +43,7 @@ def failing(step: str, error: BaseException):
             yield
     else:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(files.tempfile if step == "mkstemp" else files.os, step, fail)
+            patch.setattr(files.Path if step == "open" else files.os, step, fail)
             yield
 
 
@@ -82,7 +82,7 @@ files.write_atomically(path, bytes(length))
 """
 
 
-@pytest.mark.parametrize("step", ["fdopen", "fsync", "chmod", "replace", "_exit"])
+@pytest.mark.parametrize("step", ["fsync", "replace", "_exit"])
 def test_kill_leaves_the_old_file_or_the_new(step, tmp_path):
     path = tmp_path / "file"
     path.write_bytes(OLD)
@@ -185,3 +185,9 @@ def test_new_file_has_the_permissions_of_any_new_file(umask, tmp_path):
     finally:
         os.umask(before)
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o666 & ~umask
+
+
+def test_umask_is_never_set(tmp_path, monkeypatch):
+    """It is the whole process's: what another thread makes meanwhile would be open to all."""
+    monkeypatch.setattr(os, "umask", lambda _: pytest.fail("it is set"))
+    write_atomically(tmp_path / "file", NEW)

@@ -9,7 +9,9 @@ import pytest
 from commands import ROOT, outcome, start
 
 import cgan_raw
+from cgan_raw.__main__ import COMMANDS
 from cgan_raw.compare import __main__ as compare
+from cgan_raw.evaluate import __main__ as evaluate
 from cgan_raw.export import __main__ as export
 from cgan_raw.kernels import registry
 from cgan_raw.sample import __main__ as sample
@@ -138,7 +140,7 @@ print(json.dumps(sorted(slow & sys.modules.keys())))
 """
 
 
-@pytest.mark.parametrize("command", [f"cgan_raw.{name}" for name in ("train", "sample", "compare", "export")])
+@pytest.mark.parametrize("command", ["cgan_raw", *(f"cgan_raw.{name}" for name in COMMANDS)])
 def test_help_imports_nothing_slow(command, tmp_path):
     result = outcome(start("-c", HELP, command, cwd=tmp_path))
     assert (result.code, result.err) == (0, "")
@@ -146,7 +148,7 @@ def test_help_imports_nothing_slow(command, tmp_path):
     assert json.loads(result.out.splitlines()[-1]) == []
 
 
-@pytest.mark.parametrize("command", [train, sample, compare, export])
+@pytest.mark.parametrize("command", [train, sample, evaluate, compare, export])
 def test_every_flag_with_a_value_says_its_default(command):
     """But for those that are off unless given."""
     off = {"--resume", "--morph", "--gif", "--npz", "--csv"}

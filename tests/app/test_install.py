@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from commands import PATIENCE, ROOT
 
+from cgan_raw import __version__
+
 
 def missing() -> str | None:
     """Why nothing can be built here, if so."""
@@ -190,6 +192,7 @@ def test_installed_wheel_works(built, tmp_path):
     install(python, built[1], cwd=tmp_path)
     (site_packages,) = (tmp_path / "environment").glob("lib/python*/site-packages")
     assert_works(python, tmp_path, site_packages / "cgan_raw" / "kernels")
+    assert run(python.with_name("cgan-raw"), "--version", cwd=tmp_path) == f"cgan_raw {__version__}\n"
 
 
 def test_wheel_holds_the_package_the_kernels_and_nothing_else(built):

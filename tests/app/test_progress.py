@@ -1,8 +1,12 @@
 """The line that training prints says how far it has come and how long the rest takes."""
 
-import pytest
+import io
+import sys
 
-from cgan_raw.console.progress import Progress
+import pytest
+from commands import outcome, start
+
+from cgan_raw.console.progress import Progress, bar
 
 LINE = {
     "iteration": 20,
@@ -27,3 +31,45 @@ def test_quiet_is_silent(capsys):
     with Progress(done=0, total=40, batch_size=32, quiet=True) as progress:
         progress.report(LINE)
     assert capsys.readouterr().out == ""
+
+
+# Notebooks ----------------------------------------------------------------------------------------------------
+
+
+class OutStream(io.StringIO):
+    """As a notebook's kernel puts it in place of stdout."""
+
+    __module__ = "ipykernel.iostream"
+
+
+def test_notebook_has_a_bar_and_no_lines(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", shown := OutStream())
+    with Progress(done=0, total=40, batch_size=32, quiet=False) as progress:
+        progress.report(LINE)
+        progress.advance(20)
+        progress.say("saved")
+    assert list(bar(range(3), "drawing")) == [0, 1, 2]
+    assert "20/40 |" in shown.getvalue()
+    assert "d_loss 0.5000" in shown.getvalue()
+    assert "saved\n" in shown.getvalue()
+    assert "iteration 20/40" not in shown.getvalue()
+    assert "drawing 0/3 |" in shown.getvalue()
+
+
+#: A notebook's kernel as far as tqdm looks; ipywidgets are not installed.
+NO_WIDGETS = """
+import sys
+from types import SimpleNamespace
+sys.modules["ipywidgets"] = None
+sys.modules["ipykernel.zmqshell"] = SimpleNamespace()
+sys.modules["IPython"] = SimpleNamespace(get_ipython=lambda: SimpleNamespace(config={"IPKernelApp": 1}))
+from cgan_raw.console.progress import tqdm
+print(tqdm.__mro__[-3:-1])
+"""
+
+
+def test_notebook_without_widgets_has_a_bar_of_text_and_no_warning(tmp_path):
+    result = outcome(start("-c", NO_WIDGETS, cwd=tmp_path))
+    assert (result.code, result.err) == (0, "")
+    assert "tqdm.std.tqdm" in result.out
+    assert "notebook" not in result.out

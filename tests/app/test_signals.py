@@ -10,7 +10,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from commands import ENVIRONMENT, PATIENCE, call, outcome, start, wait_for
+from commands import CONSOLE_SCRIPT, ENVIRONMENT, PATIENCE, call, outcome, start, wait_for
 
 from cgan_raw.console import cli
 from cgan_raw.console.progress import bar
@@ -224,9 +224,14 @@ import argparse
 
 
 @pytest.mark.parametrize("module", [AT_THE_START, AT_THE_END], ids=["start", "end"])
-@pytest.mark.parametrize("name", [("-m", "cgan_raw.train"), ("-mcgan_raw.sample",)])
+@pytest.mark.parametrize(
+    "name",
+    [("-m", "cgan_raw.train"), ("-mcgan_raw.sample",), ("-m", "cgan_raw", "train"), ("cgan-raw", "train")],
+    ids=" ".join,
+)
 def test_interrupt_outside_of_a_command_shows_no_traceback(module, name, tmp_path):
     (tmp_path / "argparse.py").write_text(module)
+    (tmp_path / "cgan-raw").write_text(CONSOLE_SCRIPT)
     result = outcome(start(*name, "--help", cwd=tmp_path))
     assert (result.code, result.err) == (-INT, "")
     assert bool(result.out) == (module == AT_THE_END)

@@ -15,6 +15,7 @@ import pytest
 from commands import assert_failed, assert_refused, call, leftovers, outcome, start, wait_for
 from PIL import Image
 
+import cgan_raw
 from cgan_raw import __version__
 from cgan_raw.checkpoint import load, save
 from cgan_raw.console import cli
@@ -56,6 +57,19 @@ def test_files_are_a_function_of_checkpoint_and_seed(few, checkpoint, tmp_path):
     assert other[0]["seed"] == 2
     assert first[0]["generated"] != other[0]["generated"]
     assert first[0]["real"] == other[0]["real"]
+
+
+def test_from_python_it_says_the_same_and_writes_nothing(evaluated, few, checkpoint):
+    printed, content = evaluated
+    before = sorted(checkpoint.parent.rglob("*"))
+    quality = cgan_raw.load(checkpoint.parent, device="cpu").evaluate()
+    assert json.loads(json.dumps(quality.asdict())) == content
+    assert quality.generated == content["generated"]
+    assert quality.real == content["real"]
+    assert str(quality) in printed
+    assert sorted(checkpoint.parent.rglob("*")) == before
+    with pytest.raises(cgan_raw.InputError, match="--seed must be from 0"):
+        cgan_raw.load(checkpoint, device="cpu").evaluate(seed=-1)
 
 
 def test_json_has_every_figure_of_both(evaluated):
