@@ -144,26 +144,30 @@ class Generator:
         return Samples(images, None, sheet)
 
     def evaluate(
-        self, seed: int = 0, classifier: str | os.PathLike | None = None, data: str | os.PathLike | None = None
+        self,
+        seed: int = 0,
+        *,
+        classifier: str | os.PathLike | None = None,
+        data: str | os.PathLike | None = None,
     ) -> Quality:
         """How good its digits are, as ``python -m cgan_raw.evaluate`` says; no file is written.
 
         Parameters
         ----------
         seed : of the noise.
-        classifier : the file of the one that judges; by default the one that comes with the package, for MNIST.
-        data : the folder of the data that it was trained on, if they have moved.
+        classifier, data : who judges, and where the data lie that it and the generator have learnt, as the
+            command's flags say it; None for the classifier of MNIST, and where the data were.
 
         Raises
         ------
-        InputError : no such seed; the classifier or the data are not those of this generator.
+        InputError : no such seed; the classifier has learnt other data, or one of them cannot be read.
         """
         from .evaluate import report, standard
         from .evaluate.measure import measure
 
         seed = _seed(seed)
-        judge = None if classifier is None else Path(classifier)
-        against = standard.load(self._checkpoint, judge, None if data is None else Path(data))
+        judge, folder = (None if path is None else Path(path) for path in (classifier, data))
+        against = standard.load(self._checkpoint, judge, folder)
         evaluation = measure(self._backend, self._checkpoint, seed, against)
         return Quality(evaluation, report.facts(self._checkpoint, self._backend, seed, self._tf32))
 

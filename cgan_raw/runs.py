@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from . import __version__
 from .config import TrainConfig
 from .errors import InputError
+from .files import data_files
 from .files.checkpoint_file import FILE_NAME as CHECKPOINT_FILE
 from .files.lock import Lock
 from .files.reading import check_there, read_bytes, read_object
@@ -28,11 +29,10 @@ METRICS_FILE = "metrics.jsonl"
 SAMPLES_FOLDER = "samples"
 FILM_FILE = "samples.gif"
 PLOT_FILE = "losses.png"
+_FILES = (CHECKPOINT_FILE, CONFIG_FILE, METRICS_FILE, FILM_FILE, PLOT_FILE)
 
 #: Settings that a resumed run may change: none of them has a say in what the next iteration computes.
 _MAY_CHANGE = {"iterations", "data", "log_every", "sample_every", "checkpoint_every"}
-
-_FILES = (CHECKPOINT_FILE, CONFIG_FILE, METRICS_FILE, FILM_FILE, PLOT_FILE)
 
 #: What config.json calls the digest of the data set.
 DATA_DIGEST = "data_digest"
@@ -124,6 +124,19 @@ class Run:
         """Append one line to metrics.jsonl.  Raises OSError."""
         self.metrics.append(line)
         append(self.metrics_path, _line(line).encode())
+
+
+def begin(out: Path | None, resume: Path | None, settings: dict) -> Run:
+    """A new run in ``out``, or that in ``resume``, with what is given of its settings.
+
+    Raises
+    ------
+    InputError : a setting cannot be, or its data are not there; else as of :func:`create` and :func:`reopen`.
+    """
+    config = TrainConfig(**settings)
+    if config.data is not None:
+        data_files.find(Path(config.data), data_files.TRAINING)
+    return create(out, config) if resume is None else reopen(resume, settings)
 
 
 def create(folder: Path | None, config: TrainConfig) -> Run:

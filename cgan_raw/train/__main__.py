@@ -5,13 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import fields
-from pathlib import Path
 
 from .. import runs
 from ..config import MODELS, TrainConfig
 from ..console import cli
 from ..console.stopping import SIGNALS
-from ..files import data_files
 
 _HELP = {
     "model": "what to train: a conditional GAN, or a plain one, which cannot be asked for a digit",
@@ -70,10 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _train(given: argparse.Namespace) -> int:
     settings = {name: value for name, value in vars(given).items() if name in _HELP}
-    config = TrainConfig(**settings)
-    if config.data is not None:
-        data_files.find(Path(config.data), data_files.TRAINING)
-    run = runs.create(given.out, config) if given.resume is None else runs.reopen(given.resume, settings)
+    run = runs.begin(given.out, given.resume, settings)
 
     from . import trainer  # NumPy and what stands on it: nothing before needs it
 

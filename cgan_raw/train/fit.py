@@ -49,7 +49,9 @@ def fit(
     TrainingError : training diverged, or a file cannot be written; the last good checkpoint stands.
     TypeError : a setting that there is not.
     """
-    run = _open(out, resume, _checked(settings))
+    if out is not None and resume is not None:
+        raise InputError("--resume: not allowed with --out")
+    run = runs.begin(_path("out", out), _path("resume", resume), _checked(settings))
     try:
         backend = make_backend(device, tf32, kernels=kernels)
         done = train(run, backend, quiet, interrupt_deferred(), 'cgan_raw.fit(resume="{}")')
@@ -91,14 +93,6 @@ class TrainedRun:
         return grids[-1][1].read_bytes() if grids else None
 
 
-def _open(out: str | os.PathLike | None, resume: str | os.PathLike | None, settings: dict) -> runs.Run:
-    if resume is None:
-        return runs.create(None if out is None else _path("out", out), TrainConfig(**settings))
-    if out is not None:
-        raise InputError("--resume: not allowed with --out")
-    return runs.reopen(_path("resume", resume), settings)
-
-
 def _checked(settings: dict[str, Any]) -> dict[str, Any]:
     """With whole numbers, numbers and paths of whatever kind as those that a TrainConfig takes."""
     kinds = {field.name: field.type for field in fields(TrainConfig)}
@@ -113,13 +107,15 @@ def _value(name: str, kind: str, value: Any) -> Any:
         return whole(name, value)
     if kind == "float" and hasattr(value, "__float__"):
         return float(value)
-    if name == "data" and value is not None:
-        return str(_path(name, value).resolve())  # a run can be resumed from anywhere
+    if name == "data" and (folder := _path(name, value)):
+        return str(folder.resolve())  # a run can be resumed from anywhere
     return value
 
 
-def _path(name: str, given: str | os.PathLike) -> Path:
+def _path(name: str, given: str | os.PathLike | None) -> Path | None:
     """InputError of an empty one, which would be the folder that one is in."""
+    if given is None:
+        return None
     if not os.fspath(given):
         raise InputError(f"--{name} must not be empty")
     return Path(given)

@@ -206,3 +206,15 @@ def test_checkpoint_that_cannot_be_loaded_is_refused(finished, tmp_path):
         cgan_raw.load(finished[0], device="tpu")
     with pytest.raises(cgan_raw.InputError, match="--kernels must be one of cuda, numba, not 'triton'"):
         cgan_raw.load(finished[0], device="cpu", kernels="triton")
+
+
+def test_generator_that_nobody_can_judge_is_refused(generator, tmp_path):
+    """It has learnt noise, which the classifier of MNIST does not know."""
+    with pytest.raises(cgan_raw.InputError, match="knows MNIST alone"):
+        generator.evaluate()
+    with pytest.raises(
+        cgan_raw.InputError, match=r"none\.json: cannot be read|none\.safetensors: cannot be read"
+    ):
+        generator.evaluate(classifier=tmp_path / "none.safetensors")
+    with pytest.raises(cgan_raw.InputError, match=f"trained on {tmp_path}"):
+        generator.evaluate(data=str(tmp_path))
