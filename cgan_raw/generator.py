@@ -19,6 +19,7 @@ from .checkpoint import Checkpoint
 from .config import GAN, TrainConfig, check_seed, whole
 from .devices.backend import Backend
 from .devices.choice import make_backend
+from .files.checkpoint_file import checkpoint_of
 from .images import png
 from .sample import checks, sheets
 from .sample.sheets import Sheet
@@ -45,9 +46,7 @@ def load(
     ------
     InputError : the checkpoint is missing or damaged, or the device cannot be used; one line that names it.
     """
-    place = Path(path)
-    if place.is_dir():
-        place /= checkpoints.FILE_NAME
+    place = checkpoint_of(Path(path))
     found = checkpoints.load(place)
     return Generator(place, found, make_backend(device, tf32, kernels=kernels), tf32)
 

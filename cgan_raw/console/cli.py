@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from .. import __version__
 from ..devices import DEVICES, KERNELS
 from ..errors import InputError, TrainingError, explain
+from ..files.checkpoint_file import checkpoint_of
 from .stopping import SIGNALS
 from .text import printable
 
@@ -71,6 +72,20 @@ def path(text: str) -> Path:
     if not text:
         raise argparse.ArgumentTypeError("must not be empty")
     return Path(text)
+
+
+def add_run(parser: argparse.ArgumentParser) -> None:
+    """``checkpoint``, the path of a file, whichever of the two was given."""
+    parser.add_argument(
+        "checkpoint",
+        type=_checkpoint,
+        metavar="RUN",
+        help="a run folder, or the checkpoint.safetensors in one",
+    )
+
+
+def _checkpoint(text: str) -> Path:
+    return checkpoint_of(path(text))
 
 
 def backend(given: argparse.Namespace, graph: bool = True) -> Backend:

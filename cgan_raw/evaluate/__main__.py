@@ -15,7 +15,7 @@ from ..files.writing import check_folder
 
 def parser() -> argparse.ArgumentParser:
     result = cli.Parser("evaluate", "Say how good a checkpoint's digits are.")
-    result.add_argument("checkpoint", type=cli.path, help="a checkpoint.safetensors")
+    cli.add_run(result)
     cli.add_device(result)
     result.add_argument(
         "--classifier", type=cli.path, metavar="FILE",

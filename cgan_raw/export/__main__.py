@@ -11,7 +11,6 @@ from typing import NamedTuple
 from ..console import cli
 from ..console.text import show
 from ..errors import InputError
-from ..files.checkpoint_file import FILE_NAME
 from ..files.places import check_places, check_suffix
 from ..files.writing import write_atomically
 from ..runs import METRICS_FILE, read_metrics
@@ -35,9 +34,7 @@ def parser() -> argparse.ArgumentParser:
         epilog="Inputs of the model: noise (B,100) float32 and, of a conditional GAN, label (B,) int64; "
         "output: image (B,28,28) float32 from -1 to 1.",
     )
-    result.add_argument(
-        "source", type=cli.path, metavar="RUN", help="a run folder, or the checkpoint.safetensors in one"
-    )
+    cli.add_run(result)
     result.add_argument(
         "--onnx", type=cli.path, metavar="FILE",
         help="the model (default: generator.onnx, unless --csv is given)",
@@ -64,13 +61,13 @@ def _export(given: argparse.Namespace) -> int:
 
 
 def _wanted(given: argparse.Namespace) -> list[_Export]:
-    checkpoint = given.source / FILE_NAME if given.source.is_dir() else given.source
     onnx = given.onnx or (Path("generator.onnx") if given.csv is None else None)
     result = []
     if onnx is not None:
-        result.append(_Export("--onnx", onnx, ".onnx", checkpoint, _model))
+        result.append(_Export("--onnx", onnx, ".onnx", given.checkpoint, _model))
     if given.csv is not None:
-        result.append(_Export("--csv", given.csv, ".csv", checkpoint.with_name(METRICS_FILE), _table))
+        metrics = given.checkpoint.with_name(METRICS_FILE)
+        result.append(_Export("--csv", given.csv, ".csv", metrics, _table))
     return result
 
 

@@ -9,6 +9,11 @@ FILE_NAME = "checkpoint.safetensors"
 FORMAT = "cgan_raw/1"
 
 
+def checkpoint_of(run: Path) -> Path:
+    """The checkpoint that is meant by a run folder, or by a path of its own."""
+    return run / FILE_NAME if run.is_dir() else run
+
+
 def is_checkpoint(path: Path) -> bool:
     """Whether a file begins as one that checkpoint.py has written, damaged or not."""
     try:

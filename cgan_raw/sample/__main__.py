@@ -26,7 +26,7 @@ _COUNT_OF_GAN = 100
 
 def parser() -> argparse.ArgumentParser:
     result = cli.Parser("sample", "Draw digits from a checkpoint.")
-    result.add_argument("checkpoint", type=cli.path, help="a checkpoint.safetensors")
+    cli.add_run(result)
     cli.add_device(result)
     _add_what_is_drawn(result)
     result.add_argument(

@@ -56,6 +56,18 @@ def test_images_are_those_of_the_generator_by_hand(checkpoint, tmp_path):
     assert np.abs(images.reshape(-1, 784) - pixels).max() < 0.501
 
 
+def test_a_run_folder_may_be_given_in_place_of_its_checkpoint(checkpoint, tmp_path):
+    images = [draw(run, tmp_path, "--digits", "7")[0] for run in (checkpoint, checkpoint.parent)]
+    assert np.array_equal(*images)
+
+
+def test_a_folder_without_a_checkpoint_is_one_line(tmp_path):
+    result = call(sample.main, tmp_path, "--out", tmp_path / "samples.png")
+    assert result.code == 2
+    assert result.err.startswith(f"error: {tmp_path / 'checkpoint.safetensors'}: ")
+    assert result.err.count("\n") == 1
+
+
 def test_long_rows_are_folded(checkpoint, tmp_path):
     """Three digits in rows of a hundred; the last row is half full."""
     images, labels = draw(checkpoint, tmp_path, "--digits", "314", "--count", 150)
