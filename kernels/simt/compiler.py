@@ -16,7 +16,7 @@ from .. import cache
 
 HERE = Path(__file__).parent
 COMPILER = "g++"
-_RUNTIME = ("cuda_on_cpu.h", "fiber.h", "launch.h", "scheduler.cpp")
+_RUNTIME = ("cuda_on_cpu.h", "fiber.h", "launch.h", "trace.h", "scheduler.cpp", "trace.cpp")
 #: -g: sanitizers name lines and debuggers show them.  -fno-strict-aliasing: CUDA code reads floats as float4.
 _FLAGS = ("-std=c++17", "-g", "-fPIC", "-fvisibility=hidden", "-fno-strict-aliasing", "-pthread", f"-I{HERE}")
 
@@ -42,6 +42,10 @@ SANITIZERS = {
     "thread": Sanitizer(("-O1", "-fsanitize=thread"), ("-DSIMT_THREAD",), "libtsan.so", "__tsan_init"),
 }
 
+#: How kernels are compiled to be traced: a call at every access that optimising leaves, and one for a copy of
+#: 16 bytes, which SRA would take apart.  Of DWARF 5, addr2line loses the names of files that #line gave.
+_TRACED = ("-gdwarf-4", "-O3", "-fsanitize=thread", "-fno-tree-sra")
+
 _DYNAMIC_SHARED = re.compile(r"extern\s+__shared__\s+(?:__align__\(\d+\)\s*)?([\w ]+?)\s*\b(\w+)\s*\[\s*\]\s*;")
 
 
@@ -64,12 +68,27 @@ def build(source: str, kernels: Sequence[str], real: str, sanitize: str) -> Path
     BuildError : g++ is missing, or does not compile the text; the message is what it says.
     """
     variant = SANITIZERS[sanitize]
-    # Fortified, a jump to another stack is taken for an error.
-    runtime = _compile(
-        ["-O2", "-U_FORTIFY_SOURCE", *variant.runtime_flags, "-c", str(HERE / "scheduler.cpp")], "", ".o"
-    )
+    runtime = _object("scheduler.cpp", variant.runtime_flags)
     flags = [*variant.flags, f"-DREAL={real}", "-shared", str(runtime), "-x", "c++", "-"]
     return _compile(flags, translate(source, kernels), ".so")
+
+
+def build_traced(source: str, kernels: Sequence[str], real: str) -> Path:
+    """The same library with ``trace.cpp`` in it, which counts what kernels do to memory.
+
+    Raises
+    ------
+    BuildError : as :func:`build`.
+    """
+    flags = [*_TRACED, f"-DREAL={real}", "-c", "-x", "c++", "-"]
+    objects = [_compile(flags, translate(source, kernels), ".o")]
+    objects += [_object(name, ("-DSIMT_TRACE",)) for name in ("scheduler.cpp", "trace.cpp")]
+    return _compile(["-shared", "-Wl,-z,defs", *map(str, objects), "-ldl"], "", ".so")
+
+
+def _object(name: str, flags: Sequence[str]) -> Path:
+    # Fortified, a jump to another stack is taken for an error.
+    return _compile(["-O2", "-U_FORTIFY_SOURCE", *flags, "-c", str(HERE / name)], "", ".o")
 
 
 def translate(source: str, kernels: Sequence[str]) -> str:

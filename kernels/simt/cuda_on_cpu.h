@@ -102,13 +102,13 @@ inline unsigned ballot(Site site, unsigned mask, bool predicate) {
     return warp_rendezvous(site, mask, predicate, lane(), false).ballot;
 }
 
-// One kernel call with arguments given as pointers to them, as cuLaunchKernel takes them.
+// One kernel call with arguments given as pointers to them, as cuLaunchKernel takes them.  No access of the kernel's.
 template <typename... T, size_t... I>
-void call(void (*kernel)(T...), void** arguments, std::index_sequence<I...>) {
+__attribute__((no_sanitize("thread"))) void call(void (*kernel)(T...), void** arguments, std::index_sequence<I...>) {
     kernel(*static_cast<T*>(arguments[I])...);
 }
 template <typename... T>
-void call(void (*kernel)(T...), void** arguments) {
+__attribute__((no_sanitize("thread"))) void call(void (*kernel)(T...), void** arguments) {
     call(kernel, arguments, std::index_sequence_for<T...>());
 }
 

@@ -33,6 +33,11 @@ constexpr size_t MOST_FIBERS = 8000;  // TSan's limit is 8128 threads, fibers in
 inline size_t most_workers() {
     return 2;
 }
+#elif defined(SIMT_TRACE)
+constexpr size_t MOST_FIBERS = 1024;  // a block: one recorder follows one OS thread
+inline size_t most_workers() {
+    return 1;
+}
 #else
 constexpr size_t MOST_FIBERS = SIZE_MAX;
 inline size_t most_workers() {

@@ -16,6 +16,7 @@
 #include "cuda_on_cpu.h"
 #include "fiber.h"
 #include "launch.h"
+#include "trace.h"
 
 __thread uint3 threadIdx, blockIdx;
 __thread dim3 blockDim, gridDim;
@@ -62,6 +63,7 @@ class Block {
    private:
     static void live();
     static int find_static_shared(dl_phdr_info* library, size_t, void* self);
+    void trace_known_memory();
     void pass_turn(Fiber& from);
     void fail(const std::string& message) {
         launch.fail("block " + text(index) + ": " + message);
@@ -118,6 +120,18 @@ Block::Block(Launch& launch)
     // Of exactly the size asked for, so that ASan sees an overrun.
     if (posix_memalign(&shared, 16, launch.geometry.shared_bytes)) abort();
     dl_iterate_phdr(find_static_shared, this);
+    trace_known_memory();
+}
+
+// The words that name a thread lie among the static __shared__ arrays, and are found first.
+void Block::trace_known_memory() {
+    trace_memory(&threadIdx, sizeof threadIdx, false);
+    trace_memory(&blockIdx, sizeof blockIdx, false);
+    trace_memory(&blockDim, sizeof blockDim, false);
+    trace_memory(&gridDim, sizeof gridDim, false);
+    trace_memory(stacks.of(0), threads.size() * STACK_BYTES, false);
+    trace_memory(static_shared, static_shared_bytes, true);
+    trace_memory(shared, launch.geometry.shared_bytes, true);
 }
 
 Block::~Block() {
@@ -141,6 +155,7 @@ void Block::pass_turn(Fiber& from) {
         if (thread.state != State::ready) continue;
         current = &thread;
         threadIdx = thread.index;
+        trace_thread(order[turn - 1]);
         return switch_fiber(from, thread);
     }
     switch_fiber(from, scheduler);
@@ -161,12 +176,14 @@ void Block::run(size_t number) {
     index = position(number, launch.geometry.grid);
     fill_shared_memory();
     for (Thread& thread : threads) thread.state = State::ready;
+    trace_block(threads.size());
     std::mt19937 random(launch.geometry.seed + unsigned(number));
     synchronise_all();
     do {
         if (launch.geometry.order == RANDOM) std::shuffle(order.begin(), order.end(), random);
         turn = 0;
         pass_turn(scheduler);
+        trace_round();
     } while (!launch.failed() && (release_warps() || release_block()));
     synchronise_all();
 }
@@ -264,6 +281,7 @@ void Launch::run() {
 unsigned block_barrier(Site site, bool predicate) {
     Thread* self = block->current;
     self->predicate = predicate;
+    trace_barrier(OF_BLOCK);
     block->wait(State::at_block_barrier, site);
     return self->received.ballot;
 }
@@ -279,6 +297,7 @@ Received warp_rendezvous(Site site, unsigned mask, uint64_t sent, unsigned sourc
     self->sent = sent;
     self->source = source;
     self->orders_memory = orders_memory;
+    if (orders_memory) trace_barrier(OF_WARP);
     block->wait(State::at_warp, site);
     return self->received;
 }
