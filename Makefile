@@ -33,7 +33,7 @@ gpu-check:  ## check and measure this machine's GPU; installs nothing: make gpu-
 	$(PYTHON) -m bench.gpu_check $(ARGS)
 
 tables: $(VENV)/.dev  ## renew what follows from the contracts: kernels/README.md, and the cost of an iteration
-	$(VENV)/bin/python -m bench.calls
+	$(VENV)/bin/python -m bench.cost
 	$(VENV)/bin/python -m bench.kernels_readme
 
 report: $(VENV)/.dev  ## renew README's figures and the plots in docs/bench from bench/results

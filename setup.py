@@ -20,6 +20,6 @@ setup(
     package_data={
         "cgan_raw.data": ["mnist/*"],
         "cgan_raw.evaluate": ["classifier.json", "classifier.safetensors"],
-        "cgan_raw.kernels": ["*.md", "*.cuh", "**/*.cu", "**/*.h", "**/*.cpp"],
+        "cgan_raw.kernels": ["*.md", "*.json", "*.cuh", "**/*.cu", "**/*.h", "**/*.cpp"],
     },
 )

@@ -80,7 +80,8 @@ def pytest_terminal_summary(terminalreporter, config):
 
 
 def _show_kernels(terminal, rows):
-    from .calls import uncalled
+    from cgan_raw.calls import uncalled
+
     from .device import places
     from .tables import kernel_table, plain, roofs
 

@@ -1,8 +1,8 @@
 """What is timed of the kernels: every op at every shape of the network, by every backend and version.
 
-The registry says which kernels there are and :mod:`bench.calls` which shapes, so a new kernel is timed without
-a word here.  ``simt`` is left out: it runs the GPU's kernels thread by thread to debug them, and takes
-thousands of times as long.  An op that the network never calls has no shape (:func:`bench.calls.uncalled`).
+The registry says which kernels there are and :mod:`cgan_raw.calls` which shapes, so a new kernel is timed
+without a word here.  ``simt`` is left out: it runs the GPU's kernels thread by thread to debug them, and takes
+thousands of times as long.  An op that the network never calls has no shape (``uncalled`` there).
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from functools import partial
 
 import numpy as np
 
+from cgan_raw.calls import network_calls
 from cgan_raw.kernels.registry import FOLDERS, Op, ops
 from cgan_raw.testing import HOST, assert_matches_reference, make_arguments
 
-from .calls import network_calls
 from .device import Cpu, Gpu, Peaks, places, spread
 from .experts import experts, skipped_experts
 

@@ -1,7 +1,7 @@
 """``python -m bench.kernels_readme``: renew the tables in kernels/README.md.
 
 They are made from the contracts, from the comments in the registry's list of folders, from the ops that the
-network calls (:mod:`bench.calls`) and from tests/compile/ptxas.json.  Each stands between two markers.
+network calls (:mod:`cgan_raw.calls`) and from kernels/ptxas.json.  Each stands between two markers.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from cgan_raw.calls import uncalled
 from cgan_raw.files.writing import write_atomically
 from cgan_raw.kernels import registry
 from cgan_raw.kernels.registry import Op, ops
 
-from .calls import uncalled
 from .results import CHECKOUT
 
 FILE = CHECKOUT / "kernels" / "README.md"
-PTXAS = CHECKOUT / "tests" / "compile" / "ptxas.json"
+PTXAS = CHECKOUT / "kernels" / "ptxas.json"
 
 #: Backend -> its file in an op's folder.
 FILES = {"cpu": "cpu.py", "cuda": "cuda.cu", "numba_cuda": "numba_cuda.py"}

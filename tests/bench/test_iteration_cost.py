@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from bench.calls import COST_FILE, iteration_cost, network_calls, uncalled
+from bench.cost import COST_FILE, iteration_cost
 from bench.kernels import cases
 from cgan_raw import streams
+from cgan_raw.calls import network_calls, uncalled
 from cgan_raw.config import CLASSES, PIXELS
 from cgan_raw.iteration import Iteration
 from cgan_raw.kernels.registry import ops

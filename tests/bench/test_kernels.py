@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from bench import device, experts, kernels, tables
-from bench.calls import network_calls, uncalled
 from bench.device import Peaks, places
 from bench.gpu.kernels import time_each
 from bench.results import CHECKOUT
+from cgan_raw.calls import network_calls, uncalled
 from cgan_raw.devices import gpu
 from cgan_raw.kernels.dispatch import LaunchedOp
 from cgan_raw.kernels.registry import ops

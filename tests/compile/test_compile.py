@@ -1,8 +1,8 @@
 """Every kernel compiles for every architecture and keeps to its registers, without a GPU.
 
-ptxas.json holds what each kernel needs; ``make compile ARGS=--update`` renews it.  Its figures are those of
-the compilers that pyproject.toml pins; where others are installed, or none, these tests are skipped.  Local
-memory is not in the table: a kernel that spills fails, whatever the table says.
+kernels/ptxas.json holds what each kernel needs; ``make compile ARGS=--update`` renews it.  Its figures are
+those of the compilers that pyproject.toml pins; where others are installed, or none, these tests are skipped.
+Local memory is not in the table: a kernel that spills fails, whatever the table says.
 """
 
 import json
@@ -15,10 +15,11 @@ import pytest
 from nvrtc import CompileError, Compiler
 from targets import CUDA13, TARGETS, Resources, Target, read_resources
 
+from cgan_raw.kernels import registry
 from cgan_raw.kernels.launch import Module
 from cgan_raw.kernels.registry import ops
 
-FILE = Path(__file__).with_name("ptxas.json")
+FILE = Path(registry.__file__).with_name("ptxas.json")
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from cases import Case, awkward_sizes, each_version
 
-from bench.calls import network_calls
+from cgan_raw.calls import network_calls
 from cgan_raw.kernels import launch, numba_common, simt
 from cgan_raw.kernels.dispatch import LaunchedOp, Modules
 from cgan_raw.kernels.numba_source import bind

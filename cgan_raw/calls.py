@@ -1,30 +1,23 @@
 """Which ops the network calls, and on what sizes: recorded from a real iteration, never listed.
 
 The iteration runs with an op table whose functions compute nothing and note the sizes of their arguments.  So
-the benchmarks time the shapes that training has, and what an iteration costs by the contracts is a table that
-does not depend on a machine.  A test compares it with tests/bench/iteration_cost.json, which ``python -m
-bench.calls`` (and ``make tables``) renews; the file belongs to the change that makes it differ.
+the shapes that are timed and explained are those that training has.
 """
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from cgan_raw.config import TrainConfig
-from cgan_raw.data import load_training
-from cgan_raw.devices.choice import Backend
-from cgan_raw.files.writing import write_atomically
-from cgan_raw.iteration import Iteration
-from cgan_raw.kernels.registry import Op, make_table, ops
-
-COST_FILE = Path(__file__).resolve().parents[1] / "tests" / "bench" / "iteration_cost.json"
+from .config import TrainConfig
+from .data import load_training
+from .devices.choice import Backend
+from .iteration import Iteration
+from .kernels.registry import Op, make_table, ops
 
 
 class Call(NamedTuple):
@@ -54,25 +47,6 @@ def record(config: TrainConfig, run: Callable[[Iteration], None] = Iteration.run
     return before, made
 
 
-def cost(calls: Counter) -> dict[str, dict[str, int]]:
-    """Launches, operations and least bytes moved of some calls by the contracts, op by op in the registry's
-    order."""
-    totals = {name: {"launches": 0, "flop": 0, "bytes": 0} for name in ops()}
-    for call, count in calls.items():
-        op, sizes, total = ops()[call.op], dict(call.sizes), totals[call.op]
-        total["launches"] += count
-        total["flop"] += count * op.flops(**sizes)
-        total["bytes"] += count * op.bytes(**sizes)
-    return {name: total for name, total in totals.items() if total["launches"]}
-
-
-def iteration_cost(run: Callable[[Iteration], None] = Iteration.run) -> dict:
-    """What one iteration with the default settings costs: in all, and by op."""
-    ops_cost = cost(record(TrainConfig(), run)[1])
-    total = {what: sum(of[what] for of in ops_cost.values()) for what in ("launches", "flop", "bytes")}
-    return {"renewed_by": "python -m bench.calls", "total": total, "ops": ops_cost}
-
-
 @cache
 def network_calls() -> dict[Call, int]:
     """The calls of an iteration with the default settings, in the registry's order, and how often each is made.
@@ -93,5 +67,8 @@ def uncalled() -> tuple[str, ...]:
     return tuple(name for name in ops() if name not in called)
 
 
-if __name__ == "__main__":
-    write_atomically(COST_FILE, (json.dumps(iteration_cost(), indent=1) + "\n").encode())
+def costliest(op: Op) -> dict[str, int] | None:
+    """The sizes of the network's call of an op that has most operations, or of equals moves most bytes; None of
+    an op that no network calls."""
+    sizes = [dict(call.sizes) for call in network_calls() if call.op == op.name]
+    return max(sizes, key=lambda sizes: (op.flops(**sizes), op.bytes(**sizes)), default=None)
