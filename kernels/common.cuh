@@ -58,16 +58,43 @@ __device__ inline real sum_over_block(real value, real* scratch) {
     return scratch[0];
 }
 
+// ---- four neighbours in one access --------------------------------------------------------------------------
+// A thread that owns four neighbouring elements and loads them one by one leaves 16 bytes between the lanes of
+// each request, which then touches four times the sectors.  In one access of 16 bytes a lane, a warp's bytes
+// lie in a row.
+
+template <class T>
+struct alignas(4 * sizeof(T)) Quad {
+    T v[4];
+};
+
+// The elements data[0], data[1], ... of which `there` exist, at most four of them; zeros for the others.  In
+// one access if all four exist and the address allows it.
+template <class T>
+__device__ Quad<T> load_quad(const T* data, int there) {
+    if (there >= 4 && (word64)data % sizeof(Quad<T>) == 0) return *(const Quad<T>*)data;
+    Quad<T> quad = {};
+    for (int j = 0; j < 4 && j < there; ++j) quad.v[j] = data[j];
+    return quad;
+}
+
+// The way back.
+template <class T>
+__device__ void store_quad(T* data, Quad<T> quad, int there) {
+    if (there >= 4 && (word64)data % sizeof(Quad<T>) == 0)
+        *(Quad<T>*)data = quad;
+    else
+        for (int j = 0; j < 4 && j < there; ++j) data[j] = quad.v[j];
+}
+
 // ---- Philox4x32-10: philox/reference.py (1) to (4) ----------------------------------------------------------
 
-struct Words {
-    word32 w[4];
-};
+typedef Quad<word32> Words;
 
 __device__ inline Words philox(Words c, word32 k0, word32 k1) {
     for (int round = 0; round < 10; ++round) {
-        word64 p0 = (word64)0xD2511F53u * c.w[0], p1 = (word64)0xCD9E8D57u * c.w[2];
-        c = {{(word32)(p1 >> 32) ^ c.w[1] ^ k0, (word32)p1, (word32)(p0 >> 32) ^ c.w[3] ^ k1, (word32)p0}};
+        word64 p0 = (word64)0xD2511F53u * c.v[0], p1 = (word64)0xCD9E8D57u * c.v[2];
+        c = {{(word32)(p1 >> 32) ^ c.v[1] ^ k0, (word32)p1, (word32)(p0 >> 32) ^ c.v[3] ^ k1, (word32)p0}};
         k0 += 0x9E3779B9u;
         k1 += 0xBB67AE85u;
     }

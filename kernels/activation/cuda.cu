@@ -36,7 +36,8 @@ __device__ void leaky_relu_backward_tile(int tile, real* dx, const real* dy, con
     int b, c;
     if (!locate(tile, B, C, &b, &c)) return;
     int i = b * C + c;
-    dx[i] = x[i] > 0 ? dy[i] : slope * dy[i];
+    real g = dy[i];
+    dx[i] = x[i] > 0 ? g : slope * g;
 }
 
 extern "C" __global__ void leaky_relu_backward(real* dx, const real* dy, const real* x, real slope, int B,

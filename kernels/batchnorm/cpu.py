@@ -54,5 +54,5 @@ def batchnorm_backward(dx, dgamma, dbeta, dy, x, gamma, mean, rstd):
             dgamma[c] += g * ((x[b, c] - mean[c]) * rstd[c])
     for b in range(rows):
         for c in range(columns):
-            normalised = (x[b, c] - mean[c]) * rstd[c]
-            dx[b, c] = gamma[c] * rstd[c] * (dy[b, c] - share * (dbeta[c] + normalised * dgamma[c]))
+            xhat = (x[b, c] - mean[c]) * rstd[c]
+            dx[b, c] = gamma[c] * rstd[c] * (dy[b, c] - share * (dbeta[c] + xhat * dgamma[c]))

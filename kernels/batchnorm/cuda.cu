@@ -26,21 +26,24 @@ __device__ void batchnorm_forward_train_tile(int tile, real* scratch, real* y, r
     bool inside = c < C;
     real sum = 0;
     for (int b = threadIdx.y; inside && b < B; b += blockDim.y) sum += x[b * C + c];
-    real mu = sum_over_y(sum, scratch) / B;
+    real mean_c = sum_over_y(sum, scratch) / B;
     sum = 0;
     for (int b = threadIdx.y; inside && b < B; b += blockDim.y) {
-        real centred = x[b * C + c] - mu;
+        real centred = x[b * C + c] - mean_c;
         sum += centred * centred;
     }
     real variance = sum_over_y(sum, scratch) / B;
     if (!inside) return;  // no barrier below
-    real scale = 1 / sqrt(variance + eps);
+    real rstd_c = 1 / sqrt(variance + eps);
+    // Loaded before the loop: in it they would be loaded for every row, because a compiler must assume that
+    // the store to y changes them.
+    real gamma_c = gamma[c], beta_c = beta[c];
     for (int b = threadIdx.y; b < B; b += blockDim.y)
-        y[b * C + c] = gamma[c] * ((x[b * C + c] - mu) * scale) + beta[c];
+        y[b * C + c] = gamma_c * ((x[b * C + c] - mean_c) * rstd_c) + beta_c;
     if (threadIdx.y == 0) {
-        mean[c] = mu;
-        rstd[c] = scale;
-        moving_mean[c] = momentum * moving_mean[c] + (1 - momentum) * mu;
+        mean[c] = mean_c;
+        rstd[c] = rstd_c;
+        moving_mean[c] = momentum * moving_mean[c] + (1 - momentum) * mean_c;
         moving_variance[c] = momentum * moving_variance[c] + (1 - momentum) * variance;
     }
 }
@@ -69,8 +72,8 @@ __device__ void batchnorm_forward_inference_tile(int tile, real* y, const real* 
                                                  const real* moving_variance, real eps, int B, int C) {
     int b, c;
     if (!locate(tile, B, C, &b, &c)) return;
-    real rstd = 1 / sqrt(moving_variance[c] + eps);
-    y[b * C + c] = gamma[c] * ((x[b * C + c] - moving_mean[c]) * rstd) + beta[c];
+    real rstd_c = 1 / sqrt(moving_variance[c] + eps);
+    y[b * C + c] = gamma[c] * ((x[b * C + c] - moving_mean[c]) * rstd_c) + beta[c];
 }
 
 extern "C" __global__ void batchnorm_forward_inference(real* y, const real* x, const real* gamma,
@@ -99,23 +102,24 @@ __device__ void batchnorm_backward_tile(int tile, real* scratch, real* dx, real*
                                         const real* rstd, int B, int C) {
     int c = tile * blockDim.x + threadIdx.x;
     bool inside = c < C;
-    real mu = inside ? mean[c] : 0, scale = inside ? rstd[c] : 0;
-    real sum = 0, sum_normalised = 0;
+    real mean_c = inside ? mean[c] : 0, rstd_c = inside ? rstd[c] : 0;
+    real dbeta_c = 0, dgamma_c = 0;
     for (int b = threadIdx.y; inside && b < B; b += blockDim.y) {
         real g = dy[b * C + c];
-        sum += g;
-        sum_normalised += g * ((x[b * C + c] - mu) * scale);
+        dbeta_c += g;
+        dgamma_c += g * ((x[b * C + c] - mean_c) * rstd_c);
     }
-    sum = sum_over_y(sum, scratch);
-    sum_normalised = sum_over_y(sum_normalised, scratch);
+    dbeta_c = sum_over_y(dbeta_c, scratch);
+    dgamma_c = sum_over_y(dgamma_c, scratch);
     if (!inside) return;  // no barrier below
+    real gamma_c = gamma[c];
     for (int b = threadIdx.y; b < B; b += blockDim.y) {
-        real normalised = (x[b * C + c] - mu) * scale;
-        dx[b * C + c] = gamma[c] * scale * (dy[b * C + c] - (sum + normalised * sum_normalised) / B);
+        real xhat = (x[b * C + c] - mean_c) * rstd_c;
+        dx[b * C + c] = gamma_c * rstd_c * (dy[b * C + c] - (dbeta_c + xhat * dgamma_c) / B);
     }
     if (threadIdx.y == 0) {
-        dbeta[c] = sum;
-        dgamma[c] = sum_normalised;
+        dbeta[c] = dbeta_c;
+        dgamma[c] = dgamma_c;
     }
 }
 

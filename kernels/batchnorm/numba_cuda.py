@@ -35,21 +35,22 @@ def batchnorm_forward_train_tile(
     total = real(0)
     for b in steps(cuda.threadIdx.y, rows, cuda.blockDim.y):
         total += x[b, c]
-    mu = sum_over_y(total, scratch) / real(B)
+    mean_c = sum_over_y(total, scratch) / real(B)
     total = real(0)
     for b in steps(cuda.threadIdx.y, rows, cuda.blockDim.y):
-        centred = x[b, c] - mu
+        centred = x[b, c] - mean_c
         total += centred * centred
     variance = sum_over_y(total, scratch) / real(B)
     if c >= C:
         return  # no barrier below
-    scale = real(1) / math.sqrt(variance + eps)
+    rstd_c = real(1) / math.sqrt(variance + eps)
+    gamma_c, beta_c = gamma[c], beta[c]
     for b in steps(cuda.threadIdx.y, B, cuda.blockDim.y):
-        y[b, c] = gamma[c] * ((x[b, c] - mu) * scale) + beta[c]
+        y[b, c] = gamma_c * ((x[b, c] - mean_c) * rstd_c) + beta_c
     if cuda.threadIdx.y == 0:
-        mean[c] = mu
-        rstd[c] = scale
-        moving_mean[c] = momentum * moving_mean[c] + (real(1) - momentum) * mu
+        mean[c] = mean_c
+        rstd[c] = rstd_c
+        moving_mean[c] = momentum * moving_mean[c] + (real(1) - momentum) * mean_c
         moving_variance[c] = momentum * moving_variance[c] + (real(1) - momentum) * variance
 
 
@@ -77,8 +78,8 @@ def batchnorm_forward_inference_tile(tile, y, x, gamma, beta, moving_mean, movin
     b, c = locate(tile, C)
     if b >= B or c >= C:
         return
-    rstd = real(1) / math.sqrt(moving_variance[c] + eps)
-    y[b, c] = gamma[c] * ((x[b, c] - moving_mean[c]) * rstd) + beta[c]
+    rstd_c = real(1) / math.sqrt(moving_variance[c] + eps)
+    y[b, c] = gamma[c] * ((x[b, c] - moving_mean[c]) * rstd_c) + beta[c]
 
 
 @kernel
@@ -105,23 +106,24 @@ def batchnorm_forward_inference(y, x, gamma, beta, moving_mean, moving_variance,
 def batchnorm_backward_tile(tile, scratch, dx, dgamma, dbeta, dy, x, gamma, mean, rstd, B, C):
     c = locate_on_line(tile)
     rows = B if c < C else 0
-    mu = mean[c] if c < C else real(0)
-    scale = rstd[c] if c < C else real(0)
-    total, total_normalised = real(0), real(0)
+    mean_c = mean[c] if c < C else real(0)
+    rstd_c = rstd[c] if c < C else real(0)
+    dbeta_c, dgamma_c = real(0), real(0)
     for b in steps(cuda.threadIdx.y, rows, cuda.blockDim.y):
         g = dy[b, c]
-        total += g
-        total_normalised += g * ((x[b, c] - mu) * scale)
-    total = sum_over_y(total, scratch)
-    total_normalised = sum_over_y(total_normalised, scratch)
+        dbeta_c += g
+        dgamma_c += g * ((x[b, c] - mean_c) * rstd_c)
+    dbeta_c = sum_over_y(dbeta_c, scratch)
+    dgamma_c = sum_over_y(dgamma_c, scratch)
     if c >= C:
         return  # no barrier below
+    gamma_c = gamma[c]
     for b in steps(cuda.threadIdx.y, B, cuda.blockDim.y):
-        normalised = (x[b, c] - mu) * scale
-        dx[b, c] = gamma[c] * scale * (dy[b, c] - (total + normalised * total_normalised) / real(B))
+        xhat = (x[b, c] - mean_c) * rstd_c
+        dx[b, c] = gamma_c * rstd_c * (dy[b, c] - (dbeta_c + xhat * dgamma_c) / real(B))
     if cuda.threadIdx.y == 0:
-        dbeta[c] = total
-        dgamma[c] = total_normalised
+        dbeta[c] = dbeta_c
+        dgamma[c] = dgamma_c
 
 
 @kernel

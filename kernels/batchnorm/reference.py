@@ -36,7 +36,7 @@ def batchnorm_forward_inference(y, x, gamma, beta, moving_mean, moving_variance,
 
 
 def batchnorm_backward(dx, dgamma, dbeta, dy, x, gamma, mean, rstd):
-    normalised = (x - mean) * rstd
+    xhat = (x - mean) * rstd
     dbeta[...] = dy.sum(axis=0)  # (4)
-    dgamma[...] = (dy * normalised).sum(axis=0)
-    dx[...] = gamma * rstd * (dy - dbeta / len(x) - normalised * dgamma / len(x))  # (5)
+    dgamma[...] = (dy * xhat).sum(axis=0)
+    dx[...] = gamma * rstd * (dy - dbeta / len(x) - xhat * dgamma / len(x))  # (5)

@@ -12,15 +12,17 @@
 // Same op   reference.py (float64)   cpu.py   numba_cuda.py
 __device__ void dropout_forward_tile(int tile, real* y, unsigned char* mask, const real* x,
                                      const long long* iteration, word64 seed, word32 stream, real rate, int n) {
-    int block = tile * blockDim.x + threadIdx.x;
-    if (4 * block >= n) return;
+    int block = tile * blockDim.x + threadIdx.x, i = 4 * block;
+    if (i >= n) return;
     Words words = stream_block(block, iteration, seed, stream);
-    for (int j = 0; j < 4 && 4 * block + j < n; ++j) {
-        int i = 4 * block + j;
-        bool keep = uniform(words.w[j]) >= rate;
-        mask[i] = keep;
-        y[i] = keep ? x[i] / (1 - rate) : 0;
+    Quad<real> values = load_quad(x + i, n - i);
+    Quad<unsigned char> keep;
+    for (int j = 0; j < 4; ++j) {
+        keep.v[j] = uniform(words.v[j]) >= rate;
+        values.v[j] = keep.v[j] ? values.v[j] / (1 - rate) : 0;
     }
+    store_quad(mask + i, keep, n - i);
+    store_quad(y + i, values, n - i);
 }
 
 extern "C" __global__ void dropout_forward(real* y, unsigned char* mask, const real* x,
@@ -45,7 +47,8 @@ __device__ void dropout_backward_tile(int tile, real* dx, const real* dy, const 
     int b, c;
     if (!locate(tile, B, C, &b, &c)) return;
     int i = b * C + c;
-    dx[i] = mask[i] ? dy[i] / (1 - rate) : 0;
+    real g = dy[i];
+    dx[i] = mask[i] ? g / (1 - rate) : 0;
 }
 
 extern "C" __global__ void dropout_backward(real* dx, const real* dy, const unsigned char* mask, real rate,

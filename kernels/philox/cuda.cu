@@ -14,9 +14,8 @@
 __device__ void philox_words_tile(int tile, word32* words, const word32* counters, const word32* keys, int n) {
     int i = tile * blockDim.x + threadIdx.x;
     if (i >= n) return;
-    Words counter = {{counters[4 * i], counters[4 * i + 1], counters[4 * i + 2], counters[4 * i + 3]}};
-    Words out = philox(counter, keys[2 * i], keys[2 * i + 1]);
-    for (int j = 0; j < 4; ++j) words[4 * i + j] = out.w[j];
+    Words counter = load_quad(counters + 4 * i, 4);
+    store_quad(words + 4 * i, philox(counter, keys[2 * i], keys[2 * i + 1]), 4);
 }
 
 extern "C" __global__ void philox_words(unsigned* words, const unsigned* counters, const unsigned* keys,
@@ -39,7 +38,9 @@ __device__ void random_uniform_tile(int tile, real* y, const long long* iteratio
     int block = tile * blockDim.x + threadIdx.x;
     if (4 * block >= n) return;
     Words words = stream_block(block, iteration, seed, stream);
-    for (int j = 0; j < 4 && 4 * block + j < n; ++j) y[4 * block + j] = (2 * uniform(words.w[j]) - 1) * limit;
+    Quad<real> values;
+    for (int j = 0; j < 4; ++j) values.v[j] = (2 * uniform(words.v[j]) - 1) * limit;
+    store_quad(y + 4 * block, values, n - 4 * block);
 }
 
 extern "C" __global__ void random_uniform(real* y, const long long* iteration, unsigned long long seed,
@@ -63,13 +64,14 @@ __device__ void random_normal_tile(int tile, real* y, const long long* iteration
     int block = tile * blockDim.x + threadIdx.x;
     if (4 * block >= n) return;
     Words words = stream_block(block, iteration, seed, stream);
+    Quad<real> values;
     for (int j = 0; j < 4; j += 2) {
-        real radius = sqrt(-2 * log(uniform(words.w[j]) + (real)(1.0 / 16777216.0)));
-        real angle = 2 * uniform(words.w[j + 1]);  // in units of pi
-        int i = 4 * block + j;
-        if (i < n) y[i] = radius * cospi(angle);
-        if (i + 1 < n) y[i + 1] = radius * sinpi(angle);
+        real radius = sqrt(-2 * log(uniform(words.v[j]) + (real)(1.0 / 16777216.0)));
+        real angle = 2 * uniform(words.v[j + 1]);  // in units of pi
+        values.v[j] = radius * cospi(angle);
+        values.v[j + 1] = radius * sinpi(angle);
     }
+    store_quad(y + 4 * block, values, n - 4 * block);
 }
 
 extern "C" __global__ void random_normal(real* y, const long long* iteration, unsigned long long seed,
@@ -92,8 +94,9 @@ __device__ void random_integers_tile(int tile, int* y, const long long* iteratio
     int block = tile * blockDim.x + threadIdx.x;
     if (4 * block >= n) return;
     Words words = stream_block(block, iteration, seed, stream);
-    for (int j = 0; j < 4 && 4 * block + j < n; ++j)
-        y[4 * block + j] = (int)(((word64)words.w[j] * high) >> 32);
+    Quad<int> values;
+    for (int j = 0; j < 4; ++j) values.v[j] = (int)(((word64)words.v[j] * high) >> 32);
+    store_quad(y + 4 * block, values, n - 4 * block);
 }
 
 extern "C" __global__ void random_integers(int* y, const long long* iteration, unsigned long long seed,

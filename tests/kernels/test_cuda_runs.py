@@ -34,6 +34,28 @@ def test_thread_order_does_not_change_a_bit(op, kernel):
         assert_same(result, results[0])
 
 
+def shifted(array, elements):
+    """A copy that begins so many elements after an address that any vector access can take."""
+    raw = np.empty(array.nbytes + 128, np.uint8)
+    start = -raw.ctypes.data % 64 + elements * array.itemsize
+    copy = raw[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
+@each_version("cuda")
+def test_alignment_does_not_change_a_bit(op, kernel):
+    """Where an array does not begin at a multiple of 16 bytes, four elements cannot be moved at once."""
+    _, arguments = drawn(op)
+    launched = LaunchedOp(op, Modules(simt.Executor()), kernel.version)
+    results = []
+    for elements in (0, 1):
+        moved = {n: shifted(a, elements) if isinstance(a, np.ndarray) else a for n, a in arguments.items()}
+        launched(*moved.values())
+        results.append({a.name: moved[a.name] for a in op.arguments if a.role != "in"})
+    assert_same(*results)
+
+
 @each_version("cuda")
 def test_any_grid_computes_everything(op, kernel):
     """A block walks tiles from its own number in steps of the grid's."""
