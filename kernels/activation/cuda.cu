@@ -9,7 +9,6 @@
 // Limit     one multiplication for 8 bytes: bound by bandwidth.
 // Numerics  at exactly 0 the slope is taken, which gives 0 (and keeps the sign of -0).
 // Source    Maas et al. 2013, "Rectifier nonlinearities improve neural network acoustic models", section 2.
-// Same op   reference.py (float64)   cpu.py   numba_cuda.py
 __device__ void leaky_relu_forward_tile(int tile, real* y, const real* x, real slope, int B, int C) {
     int b, c;
     if (!locate(tile, B, C, &b, &c)) return;
@@ -29,8 +28,6 @@ extern "C" __global__ void leaky_relu_forward(real* y, const real* x, real slope
 // Memory    dy and x are read once, dx written once: 12 bytes an element, the least possible.
 // Limit     bound by bandwidth.
 // Numerics  the test is on x, not on y, and is the forward pass's.
-// Source    the derivative of (1); 0 at the kink itself.
-// Same op   reference.py (float64)   cpu.py   numba_cuda.py
 __device__ void leaky_relu_backward_tile(int tile, real* dx, const real* dy, const real* x, real slope, int B,
                                          int C) {
     int b, c;
@@ -54,7 +51,6 @@ extern "C" __global__ void leaky_relu_backward(real* dx, const real* dy, const r
 // Limit     some 20 instructions an element: still bound by bandwidth on a large batch.
 // Numerics  the library's tanh, within 2 units in the last place; the hardware's tanh.approx has 11 bits.
 // Source    CUDA C++ Programming Guide, "Mathematical functions", table of errors.
-// Same op   reference.py (float64)   cpu.py   numba_cuda.py
 __device__ void tanh_forward_tile(int tile, real* y, const real* x, int B, int C) {
     int b, c;
     if (!locate(tile, B, C, &b, &c)) return;
@@ -73,8 +69,6 @@ extern "C" __global__ void tanh_forward(real* y, const real* x, int B, int C) {
 // Memory    dy and y are read once, dx written once: 12 bytes an element, the least possible.
 // Limit     bound by bandwidth.
 // Numerics  1 - y^2 is exact to half a unit of y^2; where tanh has saturated to 1 the gradient is 0.
-// Source    the derivative of (3).
-// Same op   reference.py (float64)   cpu.py   numba_cuda.py
 __device__ void tanh_backward_tile(int tile, real* dx, const real* dy, const real* y, int B, int C) {
     int b, c;
     if (!locate(tile, B, C, &b, &c)) return;

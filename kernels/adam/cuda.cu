@@ -6,12 +6,12 @@
 //       reference.py (1)-(3)
 //
 // Threads   block (THREADS, 1), a tile of as many elements of the flat buffer.
-// Memory    p, m and v are read and written, g read: 28 bytes an element, the least possible.
+// Memory    28 bytes per element asked for, 28.1 in sectors, 28 the least.  p, m and v are read and written, g
+//           is read; t takes a sector per block.  Shared memory: 1 wavefront per load, 1 per store.
 // Limit     11 operations for 28 bytes: bound by bandwidth.
-// Barriers  one, between the thread that computes the rate and all that use it.
+// Barriers  1 per tile: between the thread that computes the rate and all that use it.
 // Numerics  the rate and 1 - beta2 = 0.001 are formed in double: in float, 1 - 0.999f is off by 1e-5 of itself.
 // Source    Kingma & Ba 2015, arXiv:1412.6980, Algorithm 1 and the end of section 2 ("epsilon hat").
-// Same op   reference.py (float64)   cpu.py   numba_cuda.py
 __device__ void adam_step_tile(int tile, real* p, real* m, real* v, const real* g, real rate, double beta1,
                                double beta2, double eps, int n) {
     int i = tile * blockDim.x + threadIdx.x;

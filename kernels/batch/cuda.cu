@@ -8,8 +8,6 @@
 // Memory    a byte read and 4 written a pixel, the least possible; the images are in device memory all along.
 // Limit     bound by latency: each row waits for its index.
 // Numerics  p - 127.5 is exact; one rounding.
-// Source    this project.
-// Same op   reference.py (float64)   cpu.py   numba_cuda.py
 __device__ void batch_gather_tile(int tile, real* x, int* y, const unsigned char* images,
                                   const unsigned char* labels, const int* indices, int B, int P) {
     int b, p;

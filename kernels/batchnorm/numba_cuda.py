@@ -1,8 +1,4 @@
-"""Batch normalisation: reductions over columns.
-
-A block owns 32 features with all their rows, so statistics never leave it: mean, variance and the normalised
-values come out of one kernel.
-"""
+"""Batch normalisation, as in cuda.cu, but that threads beyond the last column walk no rows."""
 
 import math
 
@@ -11,21 +7,6 @@ from ..numba_common import ceil_div, cuda, locate, locate_on_line, my_tiles, rea
 from ..numba_source import device, kernel
 
 
-# batchnorm_forward_train: normalise each feature over the batch; keep mean and rstd for the backward pass.
-#
-#   y = gamma (x - mean) rstd + beta,   rstd = 1 / sqrt(var + eps),
-#   moving = momentum moving + (1 - momentum) batch   reference.py (1), (2), (3)
-#
-# Threads   block (32, 8), one tile of 32 columns.  threadIdx.x walks c, so the 32 lanes of a warp read 32
-#           neighbouring values of one row; threadIdx.y walks b in steps of 8.
-# Memory    x is read three times (mean, squares, normalise), y written once: 16 bytes an element asked for, 8
-#           the least possible.  At B = 32 the later reads come from cache.
-# Limit     about 8 operations for 16 bytes: bound by bandwidth.
-# Barriers  those of the two sums.  Threads with c >= C stay alive to reach them and add zeros.
-# Numerics  two passes on purpose: E[x^2] - E[x]^2 loses all of var once |mean| >> std.  Fixed order of
-#           additions.
-# Source    Ioffe & Szegedy 2015, arXiv:1502.03167, Algorithm 1.
-# Same op   reference.py (float64)   cpu.py   cuda.cu
 @device
 def batchnorm_forward_train_tile(
     tile, scratch, y, mean, rstd, moving_mean, moving_variance, x, gamma, beta, eps, momentum, B, C
@@ -63,16 +44,6 @@ def batchnorm_forward_train(y, mean, rstd, moving_mean, moving_variance, x, gamm
         )
 
 
-# batchnorm_forward_inference: normalise by the moving statistics; no row depends on another.
-#
-#   y = gamma (x - moving_mean) / sqrt(moving_variance + eps) + beta   reference.py (6)
-#
-# Threads   block (32, 8), a tile of as many elements.
-# Memory    x is read, y written: 8 bytes an element; the four vectors of C stay in cache.
-# Limit     bound by bandwidth; the root is computed again for each row, which costs less than a barrier.
-# Numerics  the same order of operations as in training.
-# Source    Ioffe & Szegedy 2015, arXiv:1502.03167, Algorithm 2.
-# Same op   reference.py (float64)   cpu.py   cuda.cu
 @device
 def batchnorm_forward_inference_tile(tile, y, x, gamma, beta, moving_mean, moving_variance, eps, B, C):
     b, c = locate(tile, C)
@@ -88,20 +59,6 @@ def batchnorm_forward_inference(y, x, gamma, beta, moving_mean, moving_variance,
         batchnorm_forward_inference_tile(tile, y, x, gamma, beta, moving_mean, moving_variance, eps, B, C)
 
 
-# batchnorm_backward: the gradient through the normalisation, and those of gamma and beta.
-#
-#   dbeta = sum dy,   dgamma = sum dy xhat,   dx = gamma rstd (dy - dbeta / B - xhat dgamma / B)
-#       reference.py (4), (5)
-#
-# Threads   block (32, 8), one tile of 32 columns with all rows, as forward.
-# Memory    dy and x are read twice (sums, dx), dx written: 20 bytes an element asked for, 12 the least
-#           possible.
-# Limit     bound by bandwidth.
-# Barriers  those of the two sums.  Threads with c >= C stay alive to reach them and add zeros.
-# Numerics  xhat is formed again from x, mean and rstd, which is cheaper than keeping it.  Fixed order of
-#           additions.
-# Source    Ioffe & Szegedy 2015, arXiv:1502.03167, section 3, simplified in reference.py.
-# Same op   reference.py (float64)   cpu.py   cuda.cu
 @device
 def batchnorm_backward_tile(tile, scratch, dx, dgamma, dbeta, dy, x, gamma, mean, rstd, B, C):
     c = locate_on_line(tile)

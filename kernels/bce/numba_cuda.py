@@ -1,4 +1,4 @@
-"""Binary cross-entropy on the logit: a reduction to a number."""
+"""Binary cross-entropy on the logit, as in cuda.cu."""
 
 import math
 
@@ -7,18 +7,6 @@ from ..numba_common import ceil_div, cuda, locate_on_line, my_tiles, real, steps
 from ..numba_source import device, kernel
 
 
-# bce_forward: the mean loss of a batch against one target, and the share of logits on the right side.
-#
-#   loss = mean of max(l, 0) - l t + ln(1 + exp(-|l|)),   accuracy = share of (l > 0) = (t > 1/2)
-#       reference.py (1), (3)
-#
-# Threads   one block (THREADS, 1).  A thread adds up every 256th logit, then a tree adds up the threads.
-# Memory    4 bytes read a logit, the least possible.
-# Limit     bound by latency: two trees of eight steps.
-# Barriers  those of the two sums; all threads of the block stay to the end.
-# Numerics  no exponent is positive, so nothing overflows.  A fixed tree: the same bits on every run.
-# Source    the rearrangement in reference.py.
-# Same op   reference.py (float64)   cpu.py   cuda.cu
 @kernel
 def bce_forward(loss, accuracy, logits, target, B):
     scratch = cuda.shared.array(THREADS, real)
@@ -34,17 +22,6 @@ def bce_forward(loss, accuracy, logits, target, B):
         accuracy[0] = right / real(B)
 
 
-# bce_backward: where the gradient of everything starts.
-#
-#   dl = (sigmoid(l) - t) / B   reference.py (2)
-#
-# Threads   block (THREADS, 1), one logit a thread.
-# Memory    4 bytes read and 4 written a logit, the least possible.
-# Limit     bound by latency.
-# Numerics  the sigmoid from exp(-|l|) on both sides of 0, so nothing overflows and small values keep their
-#           digits.
-# Source    the derivative of (1).
-# Same op   reference.py (float64)   cpu.py   cuda.cu
 @device
 def bce_backward_tile(tile, dlogits, logits, target, B):
     b = locate_on_line(tile)

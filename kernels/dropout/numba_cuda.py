@@ -1,4 +1,7 @@
-"""Inverted dropout: a map that draws its own random numbers."""
+"""Dropout, as in cuda.cu, but that a thread moves its four elements one by one, at their row and column.
+
+Numba has no access of 16 bytes to an array of floats.
+"""
 
 from ..numba_common import (
     ceil_div,
@@ -15,16 +18,6 @@ from ..numba_common import (
 from ..numba_source import device, kernel
 
 
-# dropout_forward: keep an element with probability 1 - rate and scale it up, and remember which were kept.
-#
-#   mask = 1 if u >= rate,   y = mask x / (1 - rate)   reference.py (1), (2)
-#
-# Threads   block (THREADS, 1); a thread does four elements in a row, which share one run of the cipher.
-# Memory    x is read, y and a byte of mask written: 9 bytes an element, the least possible.
-# Limit     some 30 integer instructions an element: bound by the integer units.
-# Numerics  u has 24 bits and is exact in float, so every backend keeps the same elements.
-# Source    Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from overfitting".
-# Same op   reference.py (float64)   cpu.py   cuda.cu
 @device
 def dropout_forward_tile(tile, y, mask, x, iteration, seed, stream, rate, B, C):
     block = locate_on_line(tile)
@@ -46,16 +39,6 @@ def dropout_forward(y, mask, x, iteration, seed, stream, rate, B, C):
         dropout_forward_tile(tile, y, mask, x, iteration, seed, stream, rate, B, C)
 
 
-# dropout_backward: the gradient goes where the value went.
-#
-#   dx = mask dy / (1 - rate)   reference.py (3)
-#
-# Threads   block (32, 8), a tile of as many elements.
-# Memory    dy and the mask are read, dx written: 9 bytes an element, the least possible.
-# Limit     bound by bandwidth.
-# Numerics  one rounding.
-# Source    the derivative of (2), the mask a constant.
-# Same op   reference.py (float64)   cpu.py   cuda.cu
 @device
 def dropout_backward_tile(tile, dx, dy, mask, rate, B, C):
     b, c = locate(tile, C)

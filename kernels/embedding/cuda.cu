@@ -5,12 +5,12 @@
 //   y[b,c] = x[b,c] table[labels[b],c]   reference.py (1)
 //
 // Threads   block (32, 8), a tile of as many elements; a warp reads one row of the table.
-// Memory    x and a row of the table are read, y written: 12 bytes an element; the table's ten rows stay in
+// Memory    16 bytes per element asked for, 13 in sectors, 9.26 the least.  x and a row of the table are read,
+//           y is written.  All lanes of a warp load the same label, one sector; the table's ten rows stay in
 //           cache.
 // Limit     bound by bandwidth.
 // Numerics  one rounding.
 // Source    the label as a factor of the input: the tutorial's form of Mirza & Osindero 2014, arXiv:1411.1784.
-// Same op   reference.py (float64)   cpu.py   numba_cuda.py
 __device__ void embedding_forward_tile(int tile, real* y, const real* x, const real* table, const int* labels,
                                        int B, int C) {
     int b, c;
@@ -28,11 +28,9 @@ extern "C" __global__ void embedding_forward(real* y, const real* x, const real*
 //   dx[b,c] = dy[b,c] table[labels[b],c]   reference.py (2)
 //
 // Threads   block (32, 8), a tile of as many elements.
-// Memory    as forward.
+// Memory    16 bytes per element asked for, 13 in sectors, 9.26 the least: as forward.
 // Limit     bound by bandwidth.
 // Numerics  one rounding.
-// Source    the derivative of (1): the forward pass itself, with dy for x.
-// Same op   reference.py (float64)   cpu.py   numba_cuda.py
 extern "C" __global__ void embedding_backward_input(real* dx, const real* dy, const real* table,
                                                     const int* labels, int B, int C, int V) {
     FOR_EACH_TILE(tile, tiles_of(B, C)) embedding_forward_tile(tile, dx, dy, table, labels, B, C);
@@ -44,12 +42,11 @@ extern "C" __global__ void embedding_backward_input(real* dx, const real* dy, co
 //
 // Threads   block (32, 8), a tile of as many elements of the table.  A scatter turned round: an element of the
 //           table looks for its batch rows, so no two threads write to one place and no atomics are needed.
-// Memory    every thread reads all labels, a warp the same one at a time; dy and x are read once, dtable
+// Memory    158 bytes per element asked for, 62.3 in sectors, 29.6 the least.  Every thread loads all 32
+//           labels, a warp the same one at a time, which is one sector; dy and x are read once, dtable is
 //           written.
 // Limit     bound by latency: B steps, of which few do anything.
 // Numerics  additions in the order of the batch: the same bits on every run.  Rows without a label get zeros.
-// Source    the derivative of (1).
-// Same op   reference.py (float64)   cpu.py   numba_cuda.py
 __device__ void embedding_backward_table_tile(int tile, real* dtable, const real* dy, const real* x,
                                               const int* labels, int V, int C, int B) {
     int v, c;
