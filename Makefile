@@ -32,8 +32,9 @@ bench: $(VENV)/.bench  ## measure this machine: kernels, iterations beside PyTor
 gpu-check:  ## check and measure this machine's GPU; installs nothing: make gpu-check PYTHON=.venv/bin/python
 	$(PYTHON) -m bench.gpu_check $(ARGS)
 
-tables: $(VENV)/.dev  ## renew what follows from the contracts: kernels/README.md, and the cost of an iteration
+tables: $(VENV)/.dev  ## renew what follows from the kernels: kernels/README.md, an iteration's cost, what they ask of memory
 	$(VENV)/bin/python -m bench.cost
+	$(VENV)/bin/python -m bench.traces
 	$(VENV)/bin/python -m bench.kernels_readme
 
 report: $(VENV)/.dev  ## renew README's figures and the plots in docs/bench from bench/results
