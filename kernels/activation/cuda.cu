@@ -5,7 +5,7 @@
 //   y = x if x > 0, else slope x   reference.py (1)
 //
 // Threads   block (32, 8), a tile of as many elements; lanes of a warp take neighbouring columns.
-// Memory    x is read once, y written once: 8 bytes an element, the least possible.
+// Memory    8 bytes per element asked for, 8 in sectors, 8 the least.
 // Limit     one multiplication for 8 bytes: bound by bandwidth.
 // Numerics  at exactly 0 the slope is taken, which gives 0 (and keeps the sign of -0).
 // Source    Maas et al. 2013, "Rectifier nonlinearities improve neural network acoustic models", section 2.
@@ -25,7 +25,7 @@ extern "C" __global__ void leaky_relu_forward(real* y, const real* x, real slope
 //   dx = dy if x > 0, else slope dy   reference.py (2)
 //
 // Threads   block (32, 8), a tile of as many elements.
-// Memory    dy and x are read once, dx written once: 12 bytes an element, the least possible.
+// Memory    12 bytes per element asked for, 12 in sectors, 12 the least.
 // Limit     bound by bandwidth.
 // Numerics  the test is on x, not on y, and is the forward pass's.
 __device__ void leaky_relu_backward_tile(int tile, real* dx, const real* dy, const real* x, real slope, int B,
@@ -47,7 +47,7 @@ extern "C" __global__ void leaky_relu_backward(real* dx, const real* dy, const r
 //   y = tanh(x)   reference.py (3)
 //
 // Threads   block (32, 8), a tile of as many elements.
-// Memory    x is read once, y written once: 8 bytes an element, the least possible.
+// Memory    8 bytes per element asked for, 8 in sectors, 8 the least.
 // Limit     some 20 instructions an element: still bound by bandwidth on a large batch.
 // Numerics  the library's tanh, within 2 units in the last place; the hardware's tanh.approx has 11 bits.
 // Source    CUDA C++ Programming Guide, "Mathematical functions", table of errors.
@@ -66,7 +66,7 @@ extern "C" __global__ void tanh_forward(real* y, const real* x, int B, int C) {
 //   dx = dy (1 - y^2)   reference.py (4)
 //
 // Threads   block (32, 8), a tile of as many elements.
-// Memory    dy and y are read once, dx written once: 12 bytes an element, the least possible.
+// Memory    12 bytes per element asked for, 12 in sectors, 12 the least.
 // Limit     bound by bandwidth.
 // Numerics  1 - y^2 is exact to half a unit of y^2; where tanh has saturated to 1 the gradient is 0.
 __device__ void tanh_backward_tile(int tile, real* dx, const real* dy, const real* y, int B, int C) {

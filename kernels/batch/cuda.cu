@@ -5,7 +5,8 @@
 //   x[b] = (images[indices[b]] - 127.5) / 127.5,   y[b] = labels[indices[b]]   reference.py (1), (2)
 //
 // Threads   block (32, 8), a tile of as many pixels; lanes of a warp read neighbouring bytes of one image.
-// Memory    a byte read and 4 written a pixel, the least possible; the images are in device memory all along.
+// Memory    9.01 bytes per element asked for, 6.58 in sectors, 5.01 the least.  A byte of an image is read,
+//           a float written; all lanes of a warp load the same index, one sector.
 // Limit     bound by latency: each row waits for its index.
 // Numerics  p - 127.5 is exact; one rounding.
 __device__ void batch_gather_tile(int tile, real* x, int* y, const unsigned char* images,

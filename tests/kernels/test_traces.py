@@ -1,29 +1,34 @@
-"""What each CUDA C++ kernel asks of memory is what is on file, and an access that got worse is seen."""
+"""What each CUDA C++ kernel asks of memory is what is on file and what its header says.
+
+An access that got worse is seen, in both.
+"""
 
 import json
 import re
 from importlib import import_module
-from pathlib import Path
 
 import numpy as np
 import pytest
+from headers import FOLDER, FORMER, claims, figures, folder_of, header, sizes_in, untrue
 
 from bench.traces import FILE, cuda_kernels, sizes_of, summary, traced
 from cgan_raw.arguments import make_arguments
 from cgan_raw.kernels.launch import Module
 from cgan_raw.kernels.registry import ops
-from cgan_raw.kernels.simt.trace import Recorder
+from cgan_raw.kernels.simt.trace import Recorder, trace
 
 #: Two compilers may differ as much in what they keep in registers, and two NumPys in what they draw.
 _TOLERANCE = 0.05
 
 ON_FILE = json.loads(FILE.read_text(encoding="utf-8"))
-each_kernel = pytest.mark.parametrize(
-    ("op", "kernel"), [pytest.param(op, k, id=op.function(k.version)) for op, k in cuda_kernels()]
+KERNELS = [pytest.param(op, kernel, id=op.function(kernel.version)) for op, kernel in cuda_kernels()]
+each_kernel = pytest.mark.parametrize(("op", "kernel"), KERNELS)
+each_headed = pytest.mark.parametrize(
+    ("op", "kernel"), [p for p in KERNELS if folder_of(p.values[0]) not in FORMER]
 )
 
 
-def figures(found):
+def compared(found):
     """What is compared: bytes per memory and kind, units per request, and barriers."""
     flat = {}
     for key, value in found.items():
@@ -38,7 +43,7 @@ def figures(found):
 
 def differences(found, on_file):
     """What differs; barriers may not differ at all."""
-    found, on_file = figures(found), figures(on_file)
+    found, on_file = compared(found), compared(on_file)
     different = found.keys() ^ on_file.keys()
     for key in found.keys() & on_file.keys():
         tolerance = 0 if key.endswith("barriers") else _TOLERANCE * on_file[key]
@@ -59,50 +64,138 @@ def test_nothing_else_is_on_file():
     assert list(ON_FILE) == [op.function(kernel.version) for op, kernel in cuda_kernels()]
 
 
+@each_headed
+def test_header_says_what_the_trace_finds(op, kernel):
+    fields = header(op, kernel).fields
+    elsewhere = sizes_in(fields["Memory"])
+    sizes = sizes_of(op) | elsewhere
+    found = traced(op, kernel) if sizes == sizes_of(op) else launch(op, kernel, sizes)
+    said = claims(op, fields, sizes)
+    expected = figures(op, found, sizes, said["per"])
+    assert untrue(said, expected) == [], f"said {said}, traced {expected}"
+
+
+def launch(op, kernel, sizes, cu_path=None):
+    """A trace of one kernel, perhaps of another text."""
+    arguments = make_arguments(op, sizes, np.random.default_rng(0))
+    if cu_path is None:
+        return trace(op, kernel, arguments, sizes)
+    recorder, constants = Recorder(), getattr(import_module(op.package), "CONSTANTS", {})
+    values = (*arguments.values(), *(sizes[dim] for dim in op.dims))
+    module = Module(cu_path, recorder, constants=constants)
+    module.launch(op.function(kernel.version), *kernel.geometry(**sizes), values)
+    return recorder.trace
+
+
 # Planted ----------------------------------------------------------------------------------------------------
 
 
-def differences_of(tmp_path, name, version, old, new):
-    """What a trace of a kernel finds different after a change in its file's text."""
-    op = ops()[name]
-    folder, recorder, changed = import_module(op.package), Recorder(), tmp_path / "cuda.cu"
-    source = Path(folder.__file__).with_name("cuda.cu").read_text(encoding="utf-8")
-    text, count = re.subn(old, new, source)
-    assert count, "the planted change applies"
-    changed.write_text(text, encoding="utf-8")
-    module = Module(changed, recorder, constants=getattr(folder, "CONSTANTS", {}))
-    kernel = next(k for k in op.kernels if k.backend == "cuda" and k.version == version)
-    sizes = sizes_of(op)
-    arguments = make_arguments(op, sizes, np.random.default_rng(0))
-    function = op.function(version)
-    module.launch(function, *kernel.geometry(**sizes), (*arguments.values(), *(sizes[d] for d in op.dims)))
-    return differences(summary(recorder.trace), ON_FILE[function])
+@pytest.fixture
+def plant(tmp_path):
+    """What is seen of a kernel after a change in its file's text: against the table, and against its header."""
+
+    def look(name, old, new):
+        op, kernel = next(p.values for p in KERNELS if p.id == name)
+        text, count = re.subn(old, new, (FOLDER / folder_of(op) / "cuda.cu").read_text(encoding="utf-8"))
+        assert count, "the planted change applies"
+        (tmp_path / "cuda.cu").write_text(text, encoding="utf-8")
+        sizes = sizes_of(op)
+        found = launch(op, kernel, sizes, tmp_path / "cuda.cu")
+        fields = header(op, kernel).fields if folder_of(op) not in FORMER else true_fields(op, kernel)
+        said = claims(op, fields, sizes)
+        wrong = untrue(said, figures(op, found, sizes, said["per"]))
+        return differences(summary(found), ON_FILE[name]), wrong
+
+    return look
 
 
-def test_a_changed_comment_is_no_difference(tmp_path):
-    assert differences_of(tmp_path, "leaky_relu_forward", None, r"// LeakyReLU", "// Leaky") == []
+def true_fields(op, kernel):
+    """Memory and Barriers as they should be."""
+    n = figures(op, traced(op, kernel), sizes_of(op), "multiply-add")
+    memory = (
+        "{asked:.3g} bytes per multiply-add asked for, {in sectors:.3g} in sectors, {the least:.3g} the least."
+    )
+    shared = (
+        "  Shared memory: {wavefronts per load:.3g} wavefronts per load, {wavefronts per store:.3g} per store."
+    )
+    return {
+        "Memory": memory.format_map(n) + shared.format_map(n),
+        "Barriers": "{barriers} per tile: to be true".format_map(n),
+    }
 
 
-def test_a_strided_load_is_seen(tmp_path):
-    found = differences_of(tmp_path, "leaky_relu_forward", None, r"= x\[b \* C \+ c\]", "= x[c * B + b]")
-    assert found == ["global load sectors per request"]
+def test_a_changed_comment_is_no_difference(plant):
+    assert plant("leaky_relu_forward", r"// LeakyReLU", "// Leaky") == ([], [])
+    assert plant("dense_forward_tiled", r"// The three", "// All three") == ([], [])
 
 
-def test_a_load_too_many_is_seen(tmp_path):
-    found = differences_of(tmp_path, "leaky_relu_forward", None, r"slope \* v", "slope * x[0]")
-    assert found == ["global load bytes", "global load sectors per request"]
+def test_a_strided_load_is_seen(plant):
+    found = plant("leaky_relu_forward", r"= x\[b \* C \+ c\]", "= x[c * B + b]")
+    assert found == (["global load sectors per request"], ["in sectors"])
 
 
-def test_a_removed_padding_is_seen(tmp_path):
-    found = differences_of(tmp_path, "dense_backward_input", "tiled", r" \+ 1\]", "]")
-    assert "shared load wavefronts per request" in found or "shared store wavefronts per request" in found
+def test_a_load_too_many_is_seen(plant):
+    found = plant("leaky_relu_forward", r"slope \* v", "slope * x[0]")
+    assert found == (["global load bytes", "global load sectors per request"], ["asked", "in sectors"])
 
 
-def test_a_dropped_barrier_is_seen(tmp_path):
-    found = differences_of(tmp_path, "dense_forward", "tiled", r"__syncthreads\(\);  // both", "// both")
-    assert found == ["barriers"]
+def test_a_removed_padding_is_seen(plant):
+    """Of all tiles, in a product that walks one of them down its columns."""
+    found = plant("dense_backward_input_tiled", r" \+ 1\]", "]")
+    assert {words.partition(" per ")[2] for words in found[1]} <= {"load", "store"}
+    assert [f"shared {words.split()[-1]} wavefronts per request" for words in found[1]] == found[0] != []
 
 
-def test_scalar_accesses_in_place_of_wide_ones_are_seen(tmp_path):
-    found = differences_of(tmp_path, "dense_forward", "vectorised", r"there >= 4 &&", "there > 4 &&")
-    assert "global load sectors per request" in found
+@pytest.mark.parametrize(
+    ("name", "barrier"),
+    [("adam_step", r"__syncthreads\(\);"), ("dense_forward_tiled", r"__syncthreads\(\);  // both")],
+)
+def test_a_dropped_barrier_is_seen(plant, name, barrier):
+    assert plant(name, barrier, "//") == (["barriers"], ["barriers"])
+
+
+def test_scalar_accesses_in_place_of_wide_ones_are_seen(plant):
+    table, said = plant("dense_forward_vectorised", r"there >= 4 &&", "there > 4 &&")
+    assert "global load sectors per request" in table
+    assert said == ["in sectors"]
+
+
+def test_a_header_that_says_nothing_of_it_is_refused():
+    op, kernel = next(p.values for p in KERNELS if p.id == "adam_step")
+    good, sizes = header(op, kernel).fields, sizes_of(op)
+    said = claims(op, good, sizes)
+    assert said["barriers"] == 1
+    expected = figures(op, traced(op, kernel), sizes, said["per"])
+    assert untrue(said, expected) == []
+    without = {key: text for key, text in good.items() if key != "Barriers"}
+    assert untrue(claims(op, without, sizes), expected) == ["barriers"]
+    silent = good | {"Memory": good["Memory"].partition("  ")[0].partition(" Shared")[0]}
+    assert untrue(claims(op, silent, sizes), expected) == ["wavefronts per load", "wavefronts per store"]
+    for field, text in (("Memory", "p, m and v are read"), ("Barriers", "one: between"), ("Barriers", "1: so")):
+        with pytest.raises(AssertionError, match=f"{field} begins with"):
+            claims(op, good | {field: text}, sizes)
+    with pytest.raises(AssertionError, match="wavefronts per load"):
+        claims(op, good | {"Memory": good["Memory"].replace("1 wavefront per load", "one per load")}, sizes)
+
+
+def test_numbers_of_another_pass_and_at_other_sizes():
+    op = ops()["dense_backward_input"]
+    memory = (
+        "8 bytes per multiply-add asked for, 5 in sectors, 0.1 the least; backward_input 8, 33.1, 0.1 "
+        "(M = N = 64, K = 32).  Prose.  Shared memory: 1 wavefront per load, 2 per store; backward_input 2, 1."
+    )
+    sizes = sizes_in(memory)
+    assert sizes == {"M": 64, "N": 64, "K": 32}
+    said = claims(op, {"Memory": memory, "Barriers": "2 per K-tile of 16, 4 of a warp per tile: why"}, sizes)
+    assert said == {
+        "per": "multiply-add",
+        "asked": 8.0,
+        "in sectors": 33.1,
+        "the least": 0.1,
+        "wavefronts per load": 2.0,
+        "wavefronts per store": 1.0,
+        "barriers": 2 * (64 // 16),
+        "of a warp": 4,
+    }
+    forward = claims(ops()["dense_forward"], {"Memory": memory}, sizes)
+    assert (forward["in sectors"], forward["wavefronts per load"], forward["barriers"]) == (5.0, 1.0, 0)
