@@ -20,6 +20,7 @@ setup(
     package_data={
         "cgan_raw.data": ["mnist/*"],
         "cgan_raw.evaluate": ["classifier.json", "classifier.safetensors"],
+        "cgan_raw.export": ["web/*"],
         "cgan_raw.kernels": ["*.md", "*.json", "*.cuh", "**/*.cu", "**/*.h", "**/*.cpp"],
     },
 )
