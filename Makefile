@@ -5,7 +5,7 @@ PYTHON ?= python3
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help train test compile emulate sanitize mutants bench gpu-check lint tables report clean
+.PHONY: help train test web-test compile emulate sanitize mutants bench gpu-check lint tables report clean
 
 help:  ## list the commands
 	@awk -F ':.*## *' '/^[a-z-]+: .*##/ || /^[a-z-]+:  ##/ { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,6 +15,9 @@ train: $(VENV)/.train  ## train on the device at hand; flags: make train ARGS="-
 
 test: $(VENV)/.dev  ## run the whole test suite, on all cores; its slowest tests are listed at the end
 	$(VENV)/bin/python -m pytest --numprocesses auto --dist loadfile --durations 15 $(ARGS)
+
+web-test: $(VENV)/.web browser tests/web/node_modules  ## try the page of export --web in node and in a real browser
+	$(VENV)/bin/python -m pytest tests/web $(ARGS)
 
 compile: $(VENV)-compile/.compile  ## compile the kernels for every GPU, without one; see CONTRIBUTING.md
 	$(VENV)-compile/bin/python -m pytest tests/compile $(ARGS)
@@ -55,7 +58,7 @@ lint: $(VENV)/.dev  ## check style and names: ruff, basedpyright, and clang-form
 	git ls-files '*.cu' '*.cuh' '*.h' | xargs -r $(VENV)/bin/clang-format --dry-run --Werror
 
 clean:  ## remove what the commands above made, but no run
-	rm -rf $(VENV) $(VENV)-compile $(VENV)-emulate build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf $(VENV) $(VENV)-compile $(VENV)-emulate tests/web/node_modules build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .benchmarks
 
 # The extra for the machine's GPU, if there is one.
 GPU_EXTRA := $(shell $(PYTHON) cgan_raw/devices/gpu_extra.py 2>/dev/null)
@@ -77,7 +80,19 @@ $(VENV)/.%: pyproject.toml setup.py | $(VENV)/bin/python
 	$(INSTALL)
 $(VENV)/.train: EXTRAS = $(GPU_EXTRA)
 $(VENV)/.dev:   EXTRAS = dev $(GPU_EXTRA)
+$(VENV)/.web:   EXTRAS = dev web $(GPU_EXTRA)
 $(VENV)/.bench: EXTRAS = dev bench $(GPU_EXTRA)
+
+# What is no package of Python's.  Only root, as in a container, is given a browser; tests that lack one are skipped.
+.PHONY: browser
+browser:
+	@command -v chromium >/dev/null || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get -qq update && \
+		DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends chromium >/dev/null; \
+	fi || echo "chromium could not be installed" >&2
+
+tests/web/node_modules: tests/web/package-lock.json
+	@if command -v npm >/dev/null; then npm ci --silent --prefix $(@D) && touch $@; fi
 
 # Environments of their own: PyTorch and CuPy want NVRTC in versions of their own, and a CuPy that finds no GPU
 # would be in the way of the other tests.
