@@ -6,17 +6,64 @@ Forward in training, each feature c over the batch (B rows, biased variance):
     (2)  xhat = (x - mean) rstd,    y = gamma xhat + beta
     (3)  moving = momentum moving + (1 - momentum) batch        for the mean and for the biased variance
 
-Backward.  gamma and beta enter (2) directly; x enters it three times, itself and through mean and var:
+Backward.  gamma and beta stand in (2) directly:
 
     (4)  dbeta = sum_b dy,    dgamma = sum_b dy xhat
+
+x stands in it three times, itself, in mean and in var.  For one feature, with i and j for rows of the batch and
+delta[i,j] = 1 if i = j, else 0, the derivatives of each by x[j], one from the other, are
+
+    d mean / d x[j] = 1/B
+    d var  / d x[j] = 2/B sum_i (x[i] - mean) (delta[i,j] - 1/B)
+                    = 2/B (x[j] - mean),  as sum_i (x[i] - mean) = 0
+    d rstd / d x[j] = -1/2 (var + eps)^(-3/2)  d var / d x[j]
+                    = -1/B rstd^3 (x[j] - mean) = -1/B rstd^2 xhat[j]
+    d xhat[i] / d x[j] = rstd (delta[i,j] - 1/B) + (x[i] - mean) d rstd / d x[j]
+                       = rstd (delta[i,j] - 1/B - xhat[i] xhat[j] / B)
+
+The gradient at xhat[i] is gamma dy[i].  Every xhat[i] depends on x[j], so
+
+    dx[j] = sum_i gamma dy[i]  d xhat[i] / d x[j]
+          = gamma rstd (dy[j] - 1/B sum_i dy[i] - xhat[j] 1/B sum_i dy[i] xhat[i])
+
+in which the two sums are those of (4):
+
     (5)  dx = gamma rstd (dy - dbeta / B - xhat dgamma / B)
 
-To get (5) write g = gamma dy for the gradient at xhat.  Shifting all x[b] alike leaves xhat unchanged, and so
-does scaling x - mean when eps is small; d xhat[i] / d x[j] = rstd (delta_ij - 1/B - xhat[i] xhat[j] / B) is
-exact for any eps, because d rstd / d x[j] = -rstd^2 xhat[j] / B, and (5) is its transpose applied to g.  The
-second term is what the mean gives back, the third what the variance does.
+Its second term is what the mean gives back, its third what the variance does.
 
-    (6)  y = gamma (x - moving_mean) / sqrt(moving_variance + eps) + beta        in inference
+In inference no row depends on another:
+
+    (6)  y = gamma (x - moving_mean) / sqrt(moving_variance + eps) + beta
+
+By hand, two rows of three features.  eps is 9, far more than in use, so that the roots are whole numbers: var
+is 16, 0 and 16, rstd 1/5, 1/3 and 1/5, and xhat = (x - mean) rstd.
+
+    >>> x, gamma, beta = np.array([[1.0, 5, 2], [9, 5, 10]]), np.array([1.0, 3, 5]), np.array([0.0, 1, 0])
+    >>> y, (mean, rstd, moving_mean, moving_variance) = np.empty((2, 3)), np.zeros((4, 3))
+    >>> batchnorm_forward_train(y, mean, rstd, moving_mean, moving_variance, x, gamma, beta, 9, 0.75)
+    >>> print(mean, (1 / rstd).round(12), moving_mean, moving_variance)
+    [5. 5. 6.] [5. 3. 5.] [1.25 1.25 1.5 ] [4. 0. 4.]
+    >>> xhat = (x - mean) * rstd
+    >>> print(xhat)
+    [[-0.8  0.  -0.8]
+     [ 0.8  0.   0.8]]
+    >>> print(y)
+    [[-0.8  1.  -4. ]
+     [ 0.8  1.   4. ]]
+
+Let dy be (1, 2, 1), (3, 4, -1).  Then dbeta = 1 + 3, 2 + 4, 1 - 1 and dgamma = 0.8 (3 - 1), 0, 0.8 (-1 - 1).
+The first feature's dx is 1/5 (1 - 4/2 + 0.8 1.6/2) = -0.072 in row 0.  The second feature is constant, so that
+only the mean gives back; in the third, where dbeta is 0, only the variance does.
+
+    >>> dy = np.array([[1.0, 2, 1], [3, 4, -1]])
+    >>> dx, dgamma, dbeta = np.empty((2, 3)), np.empty(3), np.empty(3)
+    >>> batchnorm_backward(dx, dgamma, dbeta, dy, x, gamma, mean, rstd)
+    >>> print(dbeta, dgamma)
+    [4. 6. 0.] [ 1.6  0.  -1.6]
+    >>> print(dx.round(3))
+    [[-0.072 -1.     0.36 ]
+     [ 0.072  1.    -0.36 ]]
 """
 
 import numpy as np
