@@ -21,6 +21,7 @@
 #include <stdlib.h>
 
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -52,6 +53,12 @@ extern "C" struct SimtTally {
     size_t offsets[warpSize];  // within the array, of the first request with most lanes
     unsigned example;          // those lanes
     int owner, kind, width;
+};
+
+// The first time that the first block touches an address.  trace.py holds the same fields.
+extern "C" struct SimtTouch {
+    size_t offset;
+    int owner, width, thread, interval;
 };
 
 struct Place {
@@ -142,6 +149,9 @@ class Recorder {
     void begin_block(size_t count) {
         threads = count;
         for (auto& of_thread : barriers) of_thread.assign(count, 0);
+        loaded_in.assign(count, 0);
+        rounds.assign(count, 0);
+        ++blocks;
     }
 
     void resume(size_t number) {
@@ -158,6 +168,7 @@ class Recorder {
         Place& place = place_at(static_cast<const char*>(pc) - 1 - base, kind, width);
         if (!place.last->holds(address)) place.last = find(address, place);
         if (place.last->owner == IGNORED) return;
+        if (place.last->owner != SHARED) follow(place, address);
         if (place.waiting++ == 0) touched.push_back(&place);
         place.visits[thread % warpSize].push_back(address);
     }
@@ -184,11 +195,25 @@ class Recorder {
         return all;
     }
 
-    size_t most_barriers[BARRIERS] = {};
+    size_t most_barriers[BARRIERS] = {}, most_rounds = 0;
+    std::map<const char*, SimtTouch> walk;  // of the first block, by address
     size_t stray_place = 0;
     std::string stray;
 
    private:
+    // Notes when a thread loads anew, and what the first block touches.
+    void follow(const Place& place, const char* address) {
+        size_t interval = 1 + barriers[OF_BLOCK][thread] + barriers[OF_WARP][thread];
+        if (place.kind != STORE && loaded_in[thread] != interval) {
+            loaded_in[thread] = interval;
+            most_rounds = std::max(most_rounds, ++rounds[thread]);
+        }
+        if (blocks > 1) return;
+        size_t offset = address - place.last->begin;
+        walk.emplace(address,
+                     SimtTouch{offset, place.last->owner, int(place.width), int(thread), int(interval - 1)});
+    }
+
     Place& place_at(size_t at, Kind kind, unsigned width) {
         if (at >= places.size()) places.resize(at + 1);
         if (!places[at]) places[at].reset(new Place{at, kind, width, &nowhere});
@@ -237,8 +262,10 @@ class Recorder {
     Region nowhere = {nullptr, 0, IGNORED};
     std::vector<std::unique_ptr<Place>> places;  // by where they are in the library
     std::vector<Place*> touched;                 // by the warp that runs
-    size_t thread = 0, threads = 0;
+    size_t thread = 0, threads = 0, blocks = 0;
     std::vector<size_t> barriers[BARRIERS];  // reached, by thread
+    // By thread: the interval between barriers in which it loaded last, from 1 on, and in how many it did.
+    std::vector<size_t> loaded_in, rounds;
 };
 
 static Recorder recorder;  // blocks are run by one OS thread
@@ -286,6 +313,18 @@ SIMT_EXPORT size_t simt_trace_tallies(simt::SimtTally* out, size_t capacity) {
 // How many barriers of a kind a thread of a block has reached, at most.
 SIMT_EXPORT size_t simt_trace_barriers(simt::Barrier barrier) {
     return simt::recorder.most_barriers[barrier];
+}
+
+// In how many intervals between barriers a thread has loaded from global memory, at most.
+SIMT_EXPORT size_t simt_trace_rounds() {
+    return simt::recorder.most_rounds;
+}
+
+// What the first block has touched, up to `capacity` of it; returns how much there is.
+SIMT_EXPORT size_t simt_trace_walk(simt::SimtTouch* out, size_t capacity) {
+    for (const auto& touched : simt::recorder.walk)
+        if (capacity > 0) *out++ = touched.second, --capacity;
+    return simt::recorder.walk.size();
 }
 
 // An access that is in no array: what it is, or "", and the place.

@@ -17,7 +17,7 @@ import re
 import subprocess
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -36,6 +36,13 @@ WARP = 32  # lanes
 _KINDS = ("load", "store", "atomic")
 _ALIGNMENT = 256  # of what a GPU allocates
 _LAST_LINE = re.compile(r'^#line 1 "(.*)"$', re.MULTILINE)
+
+
+#: An address that a block touches: its offset in the array and the bytes there, the thread that is the first,
+#: and how many barriers that thread has passed.  ``SimtTouch`` in trace.cpp.
+TOUCH = np.dtype(
+    [("offset", np.uintp), ("owner", np.intc), ("width", np.intc), ("thread", np.intc), ("interval", np.intc)]
+)
 
 
 @dataclass(frozen=True)
@@ -90,6 +97,8 @@ class Trace:
         most of any thread.
     blocks, threads : of the launch, and of a block.
     divergent : requests in which some of a warp's threads take no part.
+    rounds : intervals between barriers in which one thread loads from global memory; the most of any thread.
+    walk : of each array that it touches, what the first block touches: see ``TOUCH``.
     """
 
     accesses: tuple[Access, ...]
@@ -98,6 +107,8 @@ class Trace:
     blocks: int
     threads: int
     divergent: int
+    rounds: int = 0
+    walk: Mapping[str, np.ndarray] = field(default_factory=dict, compare=False)
 
     def of(self, space: str, *kinds: str) -> tuple[Access, ...]:
         """The accesses to a memory, of all kinds or of some."""
@@ -220,7 +231,15 @@ class _Traced(Library):
             int(np.prod(grid)),
             int(np.prod(block)),
             sum(access.divergent for access in accesses),
+            self._library.simt_trace_rounds(),
+            self._walk(self._parameters[name]),
         )
+
+    def _walk(self, parameters: Sequence[Parameter]) -> dict[str, np.ndarray]:
+        touches = np.empty(self._library.simt_trace_walk(None, ctypes.c_size_t(0)), TOUCH)
+        self._library.simt_trace_walk(ctypes.c_void_p(touches.ctypes.data), ctypes.c_size_t(len(touches)))
+        by_array = {p.name: touches[touches["owner"] == number] for number, p in enumerate(parameters)}
+        return {name: touched for name, touched in by_array.items() if len(touched)}
 
     def _refuse_stray(self, name: str) -> None:
         place = ctypes.c_size_t()

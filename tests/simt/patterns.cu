@@ -173,6 +173,16 @@ extern "C" __global__ void barriers(real* y, int n) {
     y[I] = __shfl_sync(~0u, (real)T, 0);
 }
 
+// n loads, each of which is waited for.
+extern "C" __global__ void load_by_load(real* y, const real* x, int n) {
+    real sum = 0;
+    for (int i = 0; i < n; ++i) {
+        sum += x[i * blockDim.x + T] + x[i * blockDim.x];
+        __syncthreads();
+    }
+    y[I] = sum;
+}
+
 extern "C" __global__ void past_the_end(real* y, const real* x) {
     y[I] = x[I + 1];
 }

@@ -222,6 +222,22 @@ def test_atomics(patterns):
     assert sums.tolist() == [0, -1], "a trace leaves the caller's arrays as they are"
 
 
+@pytest.mark.parametrize("n", [0, 1, 5])
+def test_rounds_of_loads(patterns, n):
+    """Loads that no barrier parts are one round."""
+    assert patterns("load_by_load", 2, 64, [real(128), real(64 * 5), n]).rounds == n
+
+
+def test_the_walk_of_the_first_block(patterns):
+    found = patterns("load_by_load", 2, 64, [real(128), real(64 * 3), 3])
+    assert found.walk["x"]["offset"].tolist() == list(range(0, 4 * 64 * 3, 4))
+    assert found.walk["x"]["interval"].tolist() == [0] * 64 + [1] * 64 + [2] * 64
+    assert found.walk["x"]["thread"].tolist() == [*range(64)] * 3
+    y = [(4 * thread, thread, 3, 4) for thread in range(64)]
+    assert found.walk["y"][["offset", "thread", "interval", "width"]].tolist() == y
+    assert patterns("sixteen", 1, 32, [real(128), real(128), 1]).walk["x"]["width"].tolist() == [16] * 32
+
+
 # Places -----------------------------------------------------------------------------------------------------
 
 
