@@ -10,7 +10,7 @@ from types import ModuleType
 from .console import cli
 from .errors import InputError
 
-COMMANDS = ("train", "sample", "evaluate", "compare", "export")
+COMMANDS = ("train", "sample", "evaluate", "compare", "export", "explain")
 
 
 def parser() -> argparse.ArgumentParser:

@@ -193,6 +193,8 @@ def test_installed_wheel_works(built, tmp_path):
     (site_packages,) = (tmp_path / "environment").glob("lib/python*/site-packages")
     assert_works(python, tmp_path, site_packages / "cgan_raw" / "kernels")
     assert run(python.with_name("cgan-raw"), "--version", cwd=tmp_path) == f"cgan_raw {__version__}\n"
+    explained = run(python, "-m", "cgan_raw.explain", "counters_advance", "--sizes", "n=9", cwd=tmp_path)
+    assert "registers per thread" in explained
 
 
 def test_wheel_holds_the_package_the_kernels_and_nothing_else(built):
