@@ -3,6 +3,7 @@ that show a conflict; and of every kernel it says something."""
 
 import dataclasses
 import json
+import math
 import os
 import re
 import sys
@@ -67,14 +68,14 @@ def test_every_kernel_is_explained(name):
     assert ElementTree.fromstring(picture.picture(of, trace)).tag.endswith("svg")
 
 
-def test_every_kernel_asks_for_what_it_returns_at_least(monkeypatch):
-    """At least each element of a destination is stored: a trace that lost accesses would have less."""
-    for name in subject.kernels():
-        of, trace = small(name)
-        stored = sum(a.asked for a in trace.of("global", "store") if a.array == of.op.arguments[0].name)
-        units = figures.work(dataclasses.replace(of.op, flops=lambda **_: 0), of.sizes)[0]
-        partial = {"losses_record": units - 33 * 32, "adam_step": units}.get(of.op.name, units)
-        assert stored >= 4 * partial, name
+@pytest.mark.parametrize("name", subject.kernels())
+def test_every_kernel_stores_what_it_makes(name):
+    """A trace that lost accesses would have less than each element of the first destination."""
+    of, trace = small(name)
+    destination = of.op.arguments[0]
+    elements = {"losses_record": 33}.get(name, math.prod(destination.shape(of.sizes)))
+    width = 8 if destination.dtype == "int64" else 4
+    assert sum(a.asked for a in trace.of("global", "store") if a.array == destination.name) == width * elements
 
 
 # Counts -----------------------------------------------------------------------------------------------------
@@ -86,12 +87,8 @@ def test_counts_of_a_map_are_those_of_arithmetic():
     trace = figures.traced(of)
     found = figures.figures(of, trace, GPUS["h200"])
     assert found["bytes"] == {"asked": 2048, "in_sectors": 2048, "least": 2048}
-    assert (found["per_unit"]["asked"], found["unit"], found["barriers"], found["divergent"]) == (
-        8,
-        "element",
-        0,
-        0,
-    )
+    assert found["per_unit"]["asked"] == 8
+    assert (found["barriers"], found["divergent"]) == (0, 0)
     for of_line in found["accesses"]:
         assert tuple(of_line[name] for name in ("requests", "lanes", "units", "fewest")) == (8, 256, 32, 32)
     lines = list(report.source(of, trace, COLUMNS, PLAIN))
@@ -139,6 +136,8 @@ def test_versions_of_a_product_count_multiply_adds_and_others_elements():
         assert figures.work(of.op, of.sizes)[1] == ("multiply-add" if product else "element"), name
     assert figures.work(ops()["dense_forward"], {"M": 2, "N": 3, "K": 5}) == (30, "multiply-add")
     assert figures.work(ops()["adam_step"], {"n": 7}) == (7, "element")
+    halved = dataclasses.replace(ops()["dense_forward"], flops=lambda M, N, K: M * N * K)
+    assert figures.work(halved, {"M": 2, "N": 3, "K": 5}) == (6, "element")
 
 
 # A GPU ------------------------------------------------------------------------------------------------------
@@ -149,6 +148,8 @@ RESIDENT = {
     ("h200", 128, 36, 19792): (11, "shared memory"),
     ("h200", 128, 71, 0): (7, "registers"),
     ("h200", 32, 8, 0): (32, "blocks"),
+    ("h200", 32, 78, 0): (24, "registers"),
+    ("a100", 32, 8, 4948): (27, "shared memory"),
     ("a100", 128, 36, 19792): (8, "shared memory"),
     ("a100", 512, 43, 0): (2, "registers"),
     ("rtx4090", 256, 36, 2474): (6, "warps"),
@@ -186,8 +187,10 @@ def test_bounds_are_those_of_arithmetic():
         "arithmetic": (2 * 64**3 + 64**2) / 2 / (4 * 64) / 1.41e9,
         "latency": 3 * 180 / 1.41e9,
     })  # fmt: skip
-    wide = made_up(access(500, 100, 100), access(400, 40, 10, "global", "x"), blocks=4)
-    assert figures.bounds(of, wide, gpu)["L1 and shared memory"].seconds == pytest.approx(600 / 4 / 1.41e9)
+    for sectors, clocks in {400: 100, 10: 10}.items():  # one of a request, and it takes a clock
+        found = made_up(access(500, 100, 100), access(sectors, 10, 10, "global", "x"), blocks=4)
+        seconds = figures.bounds(of, found, gpu)["L1 and shared memory"].seconds
+        assert seconds == pytest.approx((500 + clocks) / 4 / 1.41e9)
     halved = figures.bounds(of, trace, GPUS["t4"])["L1 and shared memory"].seconds
     assert halved == pytest.approx(2 * 510 / 4 / 1.59e9)
 

@@ -224,12 +224,13 @@ def test_atomics(patterns):
 
 @pytest.mark.parametrize("n", [0, 1, 5])
 def test_rounds_of_loads(patterns, n):
-    """Loads that no barrier parts are one round."""
-    assert patterns("load_by_load", 2, 64, [real(128), real(64 * 5), n]).rounds == n
+    """Loads that no barrier parts are one round; the most of any thread counts."""
+    assert patterns("load_by_load", 1, 64, [real(64), real(64 * 5), n]).rounds == n
+    assert patterns("load_by_load", 3, 64, [real(192), real(64 * 7), n]).rounds == n + 2
 
 
 def test_the_walk_of_the_first_block(patterns):
-    found = patterns("load_by_load", 2, 64, [real(128), real(64 * 3), 3])
+    found = patterns("load_by_load", 2, 64, [real(128), real(64 * 4), 3])
     assert found.walk["x"]["offset"].tolist() == list(range(0, 4 * 64 * 3, 4))
     assert found.walk["x"]["interval"].tolist() == [0] * 64 + [1] * 64 + [2] * 64
     assert found.walk["x"]["thread"].tolist() == [*range(64)] * 3
