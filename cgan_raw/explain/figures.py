@@ -77,7 +77,7 @@ def figures(subject: Subject, found: Trace, gpu: Gpu) -> dict[str, Any]:
 
 def _access(access: Access) -> dict[str, Any]:
     names = ("line", "space", "kind", "array", "width", "requests", "lanes", "units", "fewest", "divergent")
-    return {name: getattr(access, name) for name in names}
+    return {"file": Path(access.file).name} | {name: getattr(access, name) for name in names}
 
 
 def _wavefronts(found: Trace) -> dict[str, float]:

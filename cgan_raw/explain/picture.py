@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from pathlib import Path
 
 import numpy as np
 
@@ -58,7 +59,7 @@ def _sectors(canvas: Canvas, accesses: Sequence[Access]) -> None:
 
 
 def _caption(canvas: Canvas, access: Access, unit: str) -> None:
-    what = f"line {access.line}: {access.kind} {access.array}".rstrip()
+    what = f"{Path(access.file).name}:{access.line}: {access.kind} {access.array}".rstrip()
     units, fewest = access.units / access.requests, access.fewest / access.requests
     canvas.text(MARGIN, f"{what}, {access.width} bytes: {unit} {units:.3g}, fewest {fewest:.3g}")
 
@@ -69,7 +70,7 @@ def _each_once(accesses: Sequence[Access]) -> Iterator[Access]:
     for access in accesses:
         start = min((offset for _, offset in access.example), default=0)
         pattern = tuple((lane, offset - start) for lane, offset in access.example)
-        alike.setdefault((access.line, access.kind, access.array, access.width, pattern), access)
+        alike.setdefault((access.file, access.line, access.kind, access.array, access.width, pattern), access)
     yield from alike.values()
 
 

@@ -8,12 +8,13 @@ import sys
 import textwrap
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from ..kernels.simt.trace import Trace
 from .gpus import Gpu
-from .source import met
+from .source import Place, met
 from .subject import Subject
 
 _CODES = {"dim": "2", "bold": "1", "good": "32", "fair": "33", "poor": "31"}
@@ -69,22 +70,22 @@ def _wrapped(text: str, columns: int) -> list[str]:
 
 def source(subject: Subject, found: Trace, columns: int, paint: Paint) -> Iterator[str]:
     """The functions that the trace meets; below each line what it asks of memory."""
-    lines = subject.file.read_text(encoding="utf-8").splitlines()
-    own = str(subject.file.resolve())
-    places = {line for access in found.accesses for file, line in access.frames if file == own}
     yield from _wrapped(
-        f"kernels/{subject.file.parent.name}/cuda.cu, and below each line what it asks of memory: requests of "
-        "a warp x lanes in one; sectors of 32 bytes, or wavefronts of shared memory, in one (and the fewest "
-        "that there could be).",
+        "Below each line what it asks of memory: requests of a warp x lanes in one; sectors of 32 bytes, or "
+        "wavefronts of shared memory, in one (and the fewest that there could be).",
         columns,
     )
-    counts = _counts(found, own, paint)
-    for item in met(lines, subject.name, places):
+    counts = _counts(found, paint)
+    places = {frame for access in found.accesses for frame in access.frames}
+    for file, group in groupby(met(subject.files, subject.name, places), key=lambda item: item.file):
         yield ""
-        for number in range(item.first, item.last + 1):
-            for i, part in enumerate(_folded(lines[number - 1], columns - _GUTTER)):
-                yield paint(f"{number if i == 0 else '':>4}", "dim") + f"  {part}".rstrip()
-            yield from counts[number]
+        yield paint(f"kernels/{file.parent.name}/{file.name}", "bold")
+        for item in group:
+            yield ""
+            for number, line in enumerate(item.lines, item.first):
+                for i, part in enumerate(_folded(line, columns - _GUTTER)):
+                    yield paint(f"{number if i == 0 else '':>4}", "dim") + f"  {part}".rstrip()
+                yield from counts[str(file), number]
 
 
 def _folded(line: str, room: int) -> list[str]:
@@ -99,9 +100,9 @@ def _folded(line: str, room: int) -> list[str]:
     return [*parts, line]
 
 
-def _counts(found: Trace, own: str, paint: Paint) -> dict[int, list[str]]:
-    """By line of the source, a line for each thing that it does."""
-    what = list(_what(found, own))
+def _counts(found: Trace, paint: Paint) -> dict[Place, list[str]]:
+    """By place in the source, a line for each thing that is done there."""
+    what = list(_what(found))
     room, digits = (
         max(map(len, what), default=0),
         max((len(f"{a.requests:,}") for a in found.accesses), default=0),
@@ -112,28 +113,27 @@ def _counts(found: Trace, own: str, paint: Paint) -> dict[int, list[str]]:
         lanes, units, fewest = (n / access.requests for n in (access.lanes, access.units, access.fewest))
         how = "good" if units <= _GOOD * fewest else "fair" if units <= 2 * _GOOD * fewest else "poor"
         asked = f"{'':{_GUTTER}}| {text:<{room}}  {access.requests:>{digits},} x {_short(lanes):>4}  "
-        lines[access.line].append(asked + paint(f"{unit} {_short(units)} ({_short(fewest)})", how))
+        lines[access.file, access.line].append(asked + paint(f"{unit} {_short(units)} ({_short(fewest)})", how))
     return lines
 
 
-def _what(found: Trace, own: str) -> Iterator[str]:
+def _what(found: Trace) -> Iterator[str]:
     """Of each access what it is; of those that are alike, from where, at the innermost call that differs."""
     alike = defaultdict(list)
     for access in found.accesses:
-        alike[access.line, access.kind, access.array].append(access.frames)
+        alike[access.file, access.line, access.kind, access.array].append(access.frames)
     for access in found.accesses:
-        others = alike[access.line, access.kind, access.array]
-        apart = (
-            i for i, frame in enumerate(access.frames) if any(frame not in other[i : i + 1] for other in others)
-        )
-        index = next(apart, None)
+        others = alike[access.file, access.line, access.kind, access.array]
+        apart = [
+            frame for i, frame in enumerate(access.frames) if any(frame not in o[i : i + 1] for o in others)
+        ]
         text = f"{access.kind} {access.array or 'shared'}"
-        yield text if index is None else f"{text} ({_place(access.frames[index], own)})"
+        yield f"{text} ({_caller(apart[0], access.file)})" if apart else text
 
 
-def _place(frame: tuple[str, int], own: str) -> str:
+def _caller(frame: Place, here: str) -> str:
     file, line = frame
-    return f"from {line}" if file == own else f"{Path(file).name}:{line}"
+    return f"from {line}" if file == here else f"{Path(file).name}:{line}"
 
 
 def _short(value: float) -> str:

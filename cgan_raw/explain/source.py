@@ -1,31 +1,37 @@
-"""The functions of a ``.cu`` file, and which of them a kernel's trace meets."""
+"""The functions of a kernel's source, and which of them its trace meets."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 _COMMENT = re.compile(r"//.*")
 _WORDS_BEFORE_A_NAME = re.compile(r"\b(?:__launch_bounds__|__align__|alignas)\s*\((?:[^()]|\([^()]*\))*\)")
 _FUNCTION = re.compile(r"(\w+)\s*\(")
 _STRUCT = re.compile(r"\bstruct\s+(\w+)")
 
+Place = tuple[str, int]  #: a file and a line, counted from 1
+
 
 @dataclass(frozen=True)
 class Item:
-    """A function or struct: its name, and its first and last line, counted from 1."""
+    """A function or struct: its name, and its lines from the number of the first on."""
 
     name: str
+    file: Path
     first: int
-    last: int
+    lines: tuple[str, ...]
 
-    def has(self, lines: Collection[int]) -> bool:
-        return any(self.first <= line <= self.last for line in lines)
+    def has(self, places: Collection[Place]) -> bool:
+        numbers = range(self.first, self.first + len(self.lines))
+        return any(file == str(self.file) and line in numbers for file, line in places)
 
 
-def items(lines: Sequence[str]) -> list[Item]:
-    """What a text formatted by clang-format defines at its top level."""
+def items(file: Path) -> list[Item]:
+    """What a file that clang-format has formatted defines at its top level."""
+    lines = file.read_text(encoding="utf-8").splitlines()
     found, begin, depth = [], None, 0
     for number, line in enumerate(lines, 1):
         code = _COMMENT.sub("", line).rstrip()
@@ -35,7 +41,8 @@ def items(lines: Sequence[str]) -> list[Item]:
             begin = number
         depth += code.count("{") - code.count("}")
         if depth == 0 and code.endswith(("}", "};", ";")):
-            found.append(Item(_name("\n".join(lines[begin - 1 : number])), begin, number))
+            own = tuple(lines[begin - 1 : number])
+            found.append(Item(_name("\n".join(own)), file, begin, own))
             begin = None
     return found
 
@@ -46,11 +53,11 @@ def _name(text: str) -> str:
     return match[1] if match else ""
 
 
-def met(lines: Sequence[str], kernel: str, places: Collection[int]) -> list[Item]:
-    """The kernel, and what it calls by whatever way to a line among ``places``, in the order of the text."""
-    by_name = {item.name: item for item in items(lines) if item.name}
+def met(files: Sequence[Path], kernel: str, places: Collection[Place]) -> list[Item]:
+    """The kernel, and what it calls by whatever way to one of the places, in the order of the source."""
+    by_name = {item.name: item for file in files for item in items(file) if item.name}
     calls = {
-        name: set(re.findall(r"\w+", "\n".join(lines[item.first - 1 : item.last]))) & by_name.keys() - {name}
+        name: set(re.findall(r"\w+", "\n".join(item.lines))) & by_name.keys() - {name}
         for name, item in by_name.items()
     }
 
@@ -63,4 +70,4 @@ def met(lines: Sequence[str], kernel: str, places: Collection[int]) -> list[Item
         name = ahead.pop()
         shown.add(name)
         ahead += [other for other in calls[name] - shown if leads(other, frozenset({name}))]
-    return sorted((by_name[name] for name in shown), key=lambda item: item.first)
+    return [item for name, item in by_name.items() if name in shown]

@@ -15,6 +15,7 @@ from ..errors import InputError
 from ..kernels.registry import MOST_ELEMENTS, Kernel, Op, ops
 
 _SIZE = re.compile(r"\s*(\w+)\s*=\s*(\d{1,10})\s*")
+_INCLUDE = re.compile(r'^#include "(.+?)"', re.MULTILINE)
 _NEAR = 3
 _SMALL = 32  # a size that nothing else tells
 
@@ -33,8 +34,11 @@ class Subject:
         return self.op.function(self.kernel.version)
 
     @property
-    def file(self) -> Path:
-        return Path(import_module(self.op.package).__file__).with_name("cuda.cu")
+    def files(self) -> tuple[Path, ...]:
+        """The kernel's source: the op's file, behind those of its folder that it includes."""
+        file = Path(import_module(self.op.package).__file__).resolve().with_name("cuda.cu")
+        included = _INCLUDE.findall(file.read_text(encoding="utf-8"))
+        return (*(file.with_name(name) for name in included), file)
 
 
 def kernels() -> dict[str, tuple[Op, Kernel]]:

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from ..launch import Module, Parameter, kernel_parameters
+from ..launch import COMMON, Module, Parameter, kernel_parameters
 from ..registry import Kernel, Op
 from . import KernelError, Library
 from .compiler import BuildError, build_traced
@@ -35,7 +35,7 @@ WARP = 32  # lanes
 
 _KINDS = ("load", "store", "atomic")
 _ALIGNMENT = 256  # of what a GPU allocates
-_LAST_LINE = re.compile(r'^#line 1 "(.*)"$', re.MULTILINE)
+_FILE = re.compile(r'^#line \d+ "(.*)"$', re.MULTILINE)
 
 
 #: An address that a block touches: its offset in the array and the bytes there, the thread that is the first,
@@ -51,7 +51,7 @@ class Access:
 
     Parameters
     ----------
-    file, line : the place: in the kernel's own file, where a function of another file is called from there.
+    file, line : the place: of what is done in common.cuh, where that is called from another file.
     space : ``"global"`` or ``"shared"``.
     kind : ``"load"``, ``"store"`` or ``"atomic"``.
     array : the argument's name; "" for shared memory.
@@ -201,7 +201,7 @@ class _Traced(Library):
         super().__init__(path, "forward")
         self._recorder, self._path = recorder, path
         self._parameters = kernel_parameters(source, real)
-        self._own_file = _LAST_LINE.findall(source)[-1]
+        self._own_files = [file for file in dict.fromkeys(_FILE.findall(source)) if file != str(COMMON)]
         self._library.simt_trace_stray.restype = ctypes.c_char_p
 
     def launch(self, name, grid, block, arguments, shared=0, cooperative=False) -> None:
@@ -249,8 +249,8 @@ class _Traced(Library):
             raise KernelError(f"{name}: {file}:{line}: {stray}")
 
     def _own(self, frames: tuple[tuple[str, int], ...]) -> tuple[str, int]:
-        """The innermost frame of the kernel's own file, or of any."""
-        return next((frame for frame in frames if frame[0] == self._own_file), frames[0])
+        """The innermost frame of the kernel's own files, or of any."""
+        return next((frame for frame in frames if frame[0] in self._own_files), frames[0])
 
     def _accesses(self, parameters: Sequence[Parameter]) -> tuple[Access, ...]:
         tallies = (_Tally * self._library.simt_trace_tallies(None, ctypes.c_size_t(0)))()
@@ -273,7 +273,8 @@ class _Traced(Library):
             )
             for (where, kind, array, width), group in groups.items()
         )
-        return tuple(sorted(accesses, key=lambda a: (a.file != self._own_file, a.file, a.line, a.frames)))
+        places = {file: number for number, file in enumerate(self._own_files)}
+        return tuple(sorted(accesses, key=lambda a: (places.get(a.file, len(places)), a.line, a.frames)))
 
 
 #: Fields of a tally that are added up, in the order of an :class:`Access`.

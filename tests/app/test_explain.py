@@ -104,7 +104,7 @@ def planted(tmp_path, monkeypatch):
 
     def explained(old, new):
         of = small("leaky_relu_forward")[0]
-        text = of.file.read_text()
+        text = of.files[-1].read_text()
         assert old in text
         package = f"planted_{next(NUMBERS)}"  # modules are known by their names
         (tmp_path / package).mkdir()
@@ -342,7 +342,7 @@ def test_colours_are_for_terminals_that_want_them(monkeypatch):
 
 @pytest.mark.parametrize(("units", "how"), [(8, "good"), (16, "fair"), (17, "poor")])
 def test_a_colour_says_how_far_from_the_fewest(units, how):
-    (lines,) = report._counts(made_up(access(units, 8, 8)), "", report.Paint(on=True)).values()
+    (lines,) = report._counts(made_up(access(units, 8, 8)), report.Paint(on=True)).values()
     assert f"\x1b[{report._CODES[how]}m" in lines[0]
 
 
@@ -360,32 +360,54 @@ def test_long_lines_are_folded_whole():
 
 def test_functions_are_found():
     for name, (op, _) in subject.kernels().items():
-        lines = small(name)[0].file.read_text().splitlines()
-        (item,) = (item for item in source.items(lines) if item.name == name)
-        assert name in lines[item.first - 1], op.package
-        assert lines[item.last - 1] == "}"
+        found = [item for file in small(name)[0].files for item in source.items(file)]
+        (item,) = (item for item in found if item.name == name)
+        assert name in item.lines[0], op.package
+        assert item.lines[-1] == "}"
+        assert item.file.read_text().splitlines()[item.first - 1] == item.lines[0]
 
 
-TEXT = """
+BELOW = """
 struct Pair { int a; };
 inline int leaf(int i) { return i; }
+int alone(int i) { return i; }
+"""
+ABOVE = """
 template <int N>
 __device__ int middle(int i) {
     return leaf(i);
 }
-int alone(int i) { return i; }
 extern "C" __global__ void __launch_bounds__(256) top(int* y) {
     y[0] = middle<1>(alone(0));  // not Pair
 }
-""".splitlines()
+"""
 
 
-def test_shown_is_what_leads_to_an_access():
-    assert [(item.name, item.first, item.last) for item in source.items(TEXT)] == [
-        ("Pair", 2, 2), ("leaf", 3, 3), ("middle", 4, 7), ("alone", 8, 8), ("top", 9, 11)
-    ]  # fmt: skip
-    assert [item.name for item in source.met(TEXT, "top", {3})] == ["leaf", "middle", "top"]
-    assert [item.name for item in source.met(TEXT, "top", {10})] == ["top"]
+def test_shown_is_what_leads_to_an_access(tmp_path):
+    below, above = files = tmp_path / "below.cuh", tmp_path / "above.cu"
+    below.write_text(BELOW)
+    above.write_text(ABOVE)
+    places = [(item.name, item.first, len(item.lines)) for file in files for item in source.items(file)]
+    assert places == [("Pair", 2, 1), ("leaf", 3, 1), ("alone", 4, 1), ("middle", 2, 4), ("top", 6, 3)]
+    for place, shown in {
+        (str(below), 3): ["leaf", "middle", "top"],
+        (str(below), 4): ["alone", "top"],
+        (str(above), 7): ["top"],
+        (str(above), 3): ["middle", "top"],
+    }.items():
+        assert [item.name for item in source.met(files, "top", {place})] == shown, place
+
+
+def test_included_files_are_read_first(tmp_path, monkeypatch):
+    (tmp_path / "included_files").mkdir()
+    (tmp_path / "included_files" / "__init__.py").touch()
+    (tmp_path / "included_files" / "cuda.cu").write_text(
+        '// "b.cuh"\n#include "a.cuh"  // first\n#include "b.cuh"\n'
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    of = small("adam_step")[0]
+    of = dataclasses.replace(of, op=dataclasses.replace(of.op, package="included_files"))
+    assert [file.name for file in of.files] == ["a.cuh", "b.cuh", "cuda.cu"]
 
 
 # Pictures ---------------------------------------------------------------------------------------------------
