@@ -22,6 +22,13 @@ LINE = 128  # bytes: what 32 lanes ask for at 4 bytes each
 _KINDS = ("load", "store", "atomic")
 
 
+class Resources(NamedTuple):
+    """Registers of a thread, and bytes of shared memory of a block."""
+
+    registers: int
+    shared: int
+
+
 class Bound(NamedTuple):
     """Seconds that a launch takes at least, and of what."""
 
@@ -47,7 +54,6 @@ def figures(subject: Subject, found: Trace, gpu: Gpu) -> dict[str, Any]:
     flop, least = op.flops(**sizes), op.bytes(**sizes)
     moved = {"asked": found.asked, "in_sectors": found.sectors * SECTOR, "least": least}
     compiled = resources(subject.name, gpu)
-    residency = gpu.residency(found.threads, *compiled)
     return {
         "kernel": subject.name,
         "sizes": sizes,
@@ -68,9 +74,8 @@ def figures(subject: Subject, found: Trace, gpu: Gpu) -> dict[str, Any]:
         "flop": flop,
         "intensity": {name: flop / count if count else 0.0 for name, count in moved.items()},
         "gpu": gpu.title,
-        "registers": compiled[0],
-        "shared": compiled[1],
-        "residency": residency._asdict(),
+        "compiled": compiled and compiled._asdict(),
+        "residency": compiled and gpu.residency(found.threads, *compiled)._asdict(),
         "bounds": {name: bound._asdict() for name, bound in bounds(subject, found, gpu).items()},
     }
 
@@ -104,10 +109,10 @@ def _ptxas() -> dict[str, Any]:
     return json.loads(Path(registry.__file__).with_name("ptxas.json").read_text(encoding="utf-8"))
 
 
-def resources(kernel: str, gpu: Gpu) -> tuple[int, int]:
-    """Registers of a thread and bytes of shared memory of a block, as NVIDIA's compiler has them."""
-    words = _ptxas()[f"cuda {gpu.compiled} float"]["kernels"][kernel].split()
-    return int(words[0]), int(words[2])
+def resources(kernel: str, gpu: Gpu) -> Resources | None:
+    """As NVIDIA's compiler has them; None of a kernel that is not on file."""
+    text = _ptxas()[f"cuda {gpu.compiled} float"]["kernels"].get(kernel)
+    return None if text is None else Resources(*(int(word) for word in text.split() if word.isdigit()))
 
 
 def bounds(subject: Subject, found: Trace, gpu: Gpu) -> dict[str, Bound]:

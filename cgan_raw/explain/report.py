@@ -124,9 +124,8 @@ def _what(found: Trace) -> Iterator[str]:
         alike[access.file, access.line, access.kind, access.array].append(access.frames)
     for access in found.accesses:
         others = alike[access.file, access.line, access.kind, access.array]
-        apart = [
-            frame for i, frame in enumerate(access.frames) if any(frame not in o[i : i + 1] for o in others)
-        ]
+        levels = enumerate(access.frames)
+        apart = [frame for i, frame in levels if any(frame not in other[i : i + 1] for other in others)]
         text = f"{access.kind} {access.array or 'shared'}"
         yield f"{text} ({_caller(apart[0], access.file)})" if apart else text
 
@@ -160,13 +159,7 @@ def _summary(of: dict[str, Any]) -> Iterator[str]:
 
 
 def _bounds(of: dict[str, Any], gpu: Gpu, columns: int, paint: Paint) -> Iterator[str]:
-    held = of["residency"]
-    yield from _wrapped(
-        f"At {of['registers']} registers per thread and {of['shared']:,} bytes of shared memory per block, a "
-        f"multiprocessor of the {gpu.title} holds {held['blocks']} blocks, {held['warps']} of {gpu.warps} "
-        f"warps, and has no more {held['limit']}.",
-        columns,
-    )
+    yield from _wrapped(_held(of, gpu), columns)
     yield ""
     yield f"A launch takes at least, {_NOT_MEASURED}:"
     longest = _bound_by(of)
@@ -174,6 +167,17 @@ def _bounds(of: dict[str, Any], gpu: Gpu, columns: int, paint: Paint) -> Iterato
         line = f"  {name:<22}{_time(bound['seconds']):>10}   {bound['why']}"
         yield paint(line, "bold") if name == longest else line
     yield f"Bound by {longest}."
+
+
+def _held(of: dict[str, Any], gpu: Gpu) -> str:
+    if of["compiled"] is None:
+        return f"How many registers it needs on the {gpu.title} is not on file: make compile ARGS=--update"
+    needs, held = of["compiled"], of["residency"]
+    return (
+        f"At {needs['registers']} registers per thread and {needs['shared']:,} bytes of shared memory per block, "
+        f"a multiprocessor of the {gpu.title} holds {held['blocks']} blocks, {held['warps']} of {gpu.warps} "
+        f"warps, and has no more {held['limit']}."
+    )
 
 
 def _bound_by(of: dict[str, Any]) -> str:
@@ -230,9 +234,9 @@ def _rows(of: dict[str, Any]) -> dict[str, str]:
         "barriers per thread": f"{of['barriers']:,}",
         "  of a warp": f"{of['warp_barriers']:,}",
         "divergent requests": f"{of['divergent']:,}",
-        "registers": str(of["registers"]),
-        "shared bytes": f"{of['shared']:,}",
-        "warps held": str(of["residency"]["warps"]),
+        "registers": str(of["compiled"]["registers"]) if of["compiled"] else "-",
+        "shared bytes": f"{of['compiled']['shared']:,}" if of["compiled"] else "-",
+        "warps held": str(of["residency"]["warps"]) if of["compiled"] else "-",
         **{name: _time(bound["seconds"]) for name, bound in of["bounds"].items()},
         "bound by": _bound_by(of).partition(" ")[0],
     }

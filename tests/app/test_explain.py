@@ -7,6 +7,7 @@ import math
 import os
 import re
 import sys
+from collections import defaultdict
 from functools import cache
 from itertools import count
 from xml.etree import ElementTree
@@ -205,8 +206,17 @@ def test_tensor_cores_are_those_of_the_version_that_asks_for_them():
 
 def test_every_kernel_has_registers_on_every_gpu():
     for name in subject.kernels():
-        assert all(figures.resources(name, gpu)[0] > 0 for gpu in GPUS.values())
-    assert figures.resources("dense_forward_tiled", GPUS["h200"])[1] == 2 * 16 * 17 * 4
+        assert all(figures.resources(name, gpu).registers > 0 for gpu in GPUS.values()), name
+    assert figures.resources("bce_forward", GPUS["h200"]).shared == 256 * 4
+
+
+def test_a_kernel_that_was_never_compiled_is_explained_too(monkeypatch):
+    monkeypatch.setattr(figures, "_ptxas", lambda: defaultdict(lambda: {"kernels": {}}))
+    found = numbers("adam_step")
+    assert found["residency"] is None
+    lines = report.report(*small("adam_step"), found, GPUS[DEFAULT], COLUMNS, PLAIN)
+    assert "is not on file: make compile" in " ".join(lines)
+    assert " -" in "\n".join(report.table([found, found], GPUS[DEFAULT], COLUMNS))
 
 
 # Names and sizes --------------------------------------------------------------------------------------------
