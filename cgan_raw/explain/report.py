@@ -174,8 +174,8 @@ def _held(of: dict[str, Any], gpu: Gpu) -> str:
         return f"How many registers it needs on the {gpu.title} is not on file: make compile ARGS=--update"
     needs, held = of["compiled"], of["residency"]
     return (
-        f"At {needs['registers']} registers per thread and {needs['shared']:,} bytes of shared memory per block, "
-        f"a multiprocessor of the {gpu.title} holds {held['blocks']} blocks, {held['warps']} of {gpu.warps} "
+        f"At {needs['registers']} registers per thread and {needs['shared']:,} bytes of shared memory per "
+        f"block, a multiprocessor of the {gpu.title} holds {held['blocks']} blocks, {held['warps']} of {gpu.warps} "
         f"warps, and has no more {held['limit']}."
     )
 

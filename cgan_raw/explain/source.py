@@ -55,19 +55,17 @@ def _name(text: str) -> str:
 
 def met(files: Sequence[Path], kernel: str, places: Collection[Place]) -> list[Item]:
     """The kernel, and what it calls by whatever way to one of the places, in the order of the source."""
-    by_name = {item.name: item for file in files for item in items(file) if item.name}
-    calls = {
-        name: set(re.findall(r"\w+", "\n".join(item.lines))) & by_name.keys() - {name}
-        for name, item in by_name.items()
-    }
+    known = [item for file in files for item in items(file)]
+    words = {item: set(re.findall(r"\w+", "\n".join(item.lines))) for item in known}
+    called = {item: [other for other in known if other.name in words[item]] for item in known}
 
-    def leads(name: str, above: frozenset[str]) -> bool:
-        deeper = (leads(other, above | {name}) for other in calls[name] - above)
-        return by_name[name].has(places) or any(deeper)
+    def leads(item: Item, above: frozenset[Item]) -> bool:
+        deeper = (leads(other, above | {item}) for other in called[item] if other not in above | {item})
+        return item.has(places) or any(deeper)
 
-    shown, ahead = set(), [kernel]
+    shown, ahead = set(), [item for item in known if item.name == kernel]
     while ahead:
-        name = ahead.pop()
-        shown.add(name)
-        ahead += [other for other in calls[name] - shown if leads(other, frozenset({name}))]
-    return [item for name, item in by_name.items() if name in shown]
+        item = ahead.pop()
+        shown.add(item)
+        ahead += [other for other in called[item] if other not in shown and leads(other, frozenset({item}))]
+    return [item for item in known if item in shown]
