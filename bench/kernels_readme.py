@@ -57,13 +57,15 @@ def _kernels() -> Iterator[str]:
     for folder, pattern in patterns().items():
         for op in (op for op in ops().values() if op.package.endswith(f".{folder}")):
             name = f"[`{op.name}`]({folder}/__init__.py)" + ", which no network calls" * (op.name in uncalled())
-            files = (f"[{_versions(op, backend)}]({folder}/{file})" for backend, file in FILES.items())
+            files = (_link(op, backend, f"{folder}/{file}") for backend, file in FILES.items())
             yield _row(pattern, name, f"[reference]({folder}/reference.py)", *files)
             pattern = ""
 
 
-def _versions(op: Op, backend: str) -> str:
-    return ", ".join(kernel.version or "one" for kernel in op.kernels if kernel.backend == backend)
+def _link(op: Op, backend: str, file: str) -> str:
+    """An op's versions on a backend, if it has any there."""
+    versions = ", ".join(kernel.version or "one" for kernel in op.kernels if kernel.backend == backend)
+    return f"[{versions}]({file})" if versions else ""
 
 
 def _registers() -> Iterator[str]:
