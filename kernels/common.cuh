@@ -9,15 +9,16 @@ typedef unsigned long long word64;
 typedef unsigned int word32;
 
 // ---- tiles --------------------------------------------------------------------------------------------------
-// The body of an op is a __device__ function over the number of a tile; the __global__ function around it walks
-// the tiles from blockIdx.x in steps of gridDim.x, so any grid computes everything.  A tile has a block's
-// shape: x walks columns, so that the lanes of a warp touch neighbouring elements of a row; y walks rows.
+// A block walks the tiles from its own number in steps of the grid's; activation/cuda.cu says why.
 
 __host__ __device__ inline int ceil_div(int a, int b) {
     return (a + b - 1) / b;
 }
 
 #define FOR_EACH_TILE(tile, count) for (int tile = blockIdx.x; tile < (count); tile += gridDim.x)
+
+// Of an array of rows and columns a tile is as large as a block: x walks columns, so that the lanes of a warp
+// touch neighbouring elements of a row; y walks rows.
 
 // How many tiles cover a (rows, columns) array.
 __device__ inline int tiles_of(int rows, int columns) {

@@ -27,9 +27,6 @@ _LOW, _HALF, _BYTE = uint64(0xFFFFFFFF), uint64(32), uint32(8)
 _UNIT = 1.0 / 16777216.0
 
 # Tiles ----------------------------------------------------------------------------------------------------
-# The body of an op is a device function over the number of a tile; the kernel around it walks the tiles from
-# blockIdx.x in steps of gridDim.x, so any grid computes everything.  A tile has a block's shape: x walks
-# columns, so that the lanes of a warp touch neighbouring elements of a row; y walks rows.
 
 
 @device

@@ -1,4 +1,12 @@
-// Label conditioning: a gather forward, a scatter backward that is written as a gather.
+// Label conditioning: a gather forward, and backward a scatter that is rewritten as a gather.
+//
+//      gather: each row of y         scatter: each row of dy       the same as a gather: each row of
+//      reads its label's row         adds to its label's row       dtable reads the rows with its label
+//
+//      labels  y       table         labels  dy      dtable        dtable      dy      labels
+//         1    0 <---- 1                1    0 ----> 1                 0 <---- none
+//         0    1 <---- 0                0    1 ----> 0                 1 <---- 0       1
+//         1    2 <---- 1                1    2 ----> 1  twice!           <---- 2       1
 
 // embedding_forward: multiply each row by the embedding of its label.
 //

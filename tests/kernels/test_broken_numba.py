@@ -22,7 +22,7 @@ ORDERS = ("forward", "reverse", 1)
 #: op, version, what stands in numba_cuda.py, what is planted.
 WRONG = [
     ("leaky_relu_forward", None, "v if v > real(0)", "v if v > real(-1)"),
-    ("leaky_relu_backward", None, "x[b, c] > real(0)", "dy[b, c] > real(0)"),
+    ("leaky_relu_backward", None, "x[b, c] > real(0)", "g > real(0)"),
     ("tanh_forward", None, "math.tanh(x[b, c])", "math.atan(x[b, c])"),
     ("tanh_backward", None, "y[b, c] * y[b, c]", "y[b, c]"),
     ("adam_step", None, "(math.sqrt(vi) + real(eps))", "math.sqrt(vi + real(eps))"),
@@ -53,7 +53,7 @@ WRONG = [
 
 #: The same, of what stops a kernel: the error, and what its message says.
 STOPPED = [
-    ("leaky_relu_forward", None, "if b >= B or c >= C:", "if b >= B:", IndexError, "out of bounds"),
+    ("embedding_forward", None, "if b >= B or c >= C:", "if b >= B:", IndexError, "out of bounds"),
     ("adam_step", None, "if i >= n:", "if i > n:", IndexError, "out of bounds"),
     (
         "dense_forward",
