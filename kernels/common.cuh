@@ -1,4 +1,4 @@
-// common.cuh: what several kernels share.  It is put in front of each cuda.cu; nothing is included.
+// common.cuh: what several kernels share.  launch.py puts it in front of each cuda.cu.
 
 #ifndef REAL
 #define REAL float

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from cgan_raw.kernels import registry
 from cgan_raw.kernels.geometry import ceil_div
+from cgan_raw.kernels.launch import source_files
 
 FOLDER = Path(registry.__file__).parent
 FIELDS = ("Threads", "Memory", "Limit", "Barriers", "Numerics", "Source")
@@ -58,7 +59,9 @@ def folder_of(op):
 
 @cache
 def source(folder, backend):
-    return (FOLDER / folder / FILES[backend]).read_text(encoding="utf-8")
+    """A file, and what it includes."""
+    files = source_files(FOLDER / folder / FILES[backend])
+    return "".join(path.read_text(encoding="utf-8") for path in files)
 
 
 def header(op, kernel):

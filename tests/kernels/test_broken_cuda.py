@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from cgan_raw.kernels import dense, registry, simt
-from cgan_raw.kernels.launch import Module
+from cgan_raw.kernels.launch import Module, source_files
 from cgan_raw.kernels.registry import ops
 from cgan_raw.testing import HOST, assert_matches_reference, gradcheck, implementations, make_arguments
 
 _KERNELS = Path(registry.__file__).parent
 
-#: op, version, what stands in cuda.cu, what is planted.
+#: op, version, what stands in cuda.cu or in what it includes, what is planted.
 WRONG = [
     ("leaky_relu_forward", None, "v > 0 ? v", "v >= -1 ? v"),
     ("adam_step", None, "rate * mi / (sqrt(vi) + (real)eps)", "rate * mi / sqrt(vi + (real)eps)"),
@@ -24,23 +24,26 @@ WRONG = [
     ("batchnorm_forward_train", None, "x[b * C + c] - mean_c", "x[b * C + c]"),
     ("batchnorm_backward", None, "(dbeta_c + xhat * dgamma_c) / B", "dbeta_c / B"),
     ("losses_record", None, "iteration[0] % R", "iteration[0] % (R + 1)"),
-    ("dense_forward", "naive", "d < depth", "d < depth - 1"),
-    ("dense_forward", "tiled", "left_piece[threadIdx.y][d]", "left_piece[threadIdx.x][d]"),
-    ("dense_forward", "register_tiled", "top + y + i * high", "top + y + j * high"),
+    ("dense_forward", "uncoalesced", "i >= rows || j", "i >= rows - 1 || j"),
+    ("dense_forward", "naive", "k < K; ++k", "k < K - 1; ++k"),
+    ("dense_forward", "tiled", "left_tile[y][k]", "left_tile[x][k]"),
+    ("dense_forward", "register_tiled", "top + y + i * down", "top + y + j * down"),
     ("dense_forward", "vectorised", "there >= 4", "there >= 3"),
     ("dense_forward", "split_k", "s < SPLITS; ++s", "s < SPLITS - 1; ++s"),
-    ("dense_forward", "tensor_core", "left_piece[i + 8][k + t]", "left_piece[i][k + t]"),
+    ("dense_forward", "tensor_core", "left_tile.at(i + 8, k)", "left_tile.at(i, k)"),
     ("dense_backward_bias", None, "m < M", "m <= M"),
 ]
 
 
 def planted(tmp_path, folder, old, new):
     """The path of a folder's cuda.cu in which ``old``, wherever it stands, is ``new``."""
-    source = (_KERNELS / folder / "cuda.cu").read_text(encoding="utf-8")
-    assert old in source
-    path = tmp_path / "cuda.cu"
-    path.write_text(source.replace(old, new), encoding="utf-8")
-    return path
+    sources = {
+        path.name: path.read_text(encoding="utf-8") for path in source_files(_KERNELS / folder / "cuda.cu")
+    }
+    assert any(old in source for source in sources.values())
+    for name, source in sources.items():
+        (tmp_path / name).write_text(source.replace(old, new), encoding="utf-8")
+    return tmp_path / "cuda.cu"
 
 
 def _kernel(op, version):
@@ -61,7 +64,7 @@ def launched(path, op, version, real="float"):
 
 def check(path, op, version):
     rounding = _kernel(op, version).rounding
-    for size in (5, 70 if len(op.dims) > 1 else 300):  # a second block, a second piece for each warp
+    for size in (5, 70 if len(op.dims) > 1 else 300):  # a second block, a second K-tile for each warp
         sizes = {d: size + 3 * i for i, d in enumerate(op.dims)}
         arguments = make_arguments(op, sizes, np.random.default_rng(size))
         assert_matches_reference(op, launched(path, op, version), arguments, HOST, rounding)

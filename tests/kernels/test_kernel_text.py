@@ -124,6 +124,7 @@ def test_languages_have_the_same_order(folder):
 
 
 _WITH_COMMON = ("common.cuh", "numba_common.py", *(f"{f}/{FILES[b]}" for f in FOLDERS for b in _LANGUAGES))
+_WITH_COMMON += tuple(str(path.relative_to(FOLDER)) for path in sorted(FOLDER.glob("*/*.cuh")))
 
 
 @pytest.mark.parametrize("path", _WITH_COMMON)
