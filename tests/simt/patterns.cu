@@ -103,6 +103,12 @@ extern "C" __global__ void every_other(real* y, const real* x) {
     if (I % 2 == 0) y[I] = x[I];
 }
 
+// All lanes load, one of them needs it.
+extern "C" __global__ void loaded_before_a_branch(real* y, const real* x) {
+    real value = x[T];
+    if (T == 0) y[0] = value;
+}
+
 // The first half of the first warp stays away; a warp reads a sector of its own.
 extern "C" __global__ void late_lanes(real* y, const real* x) {
     if (T >= 16) y[T] = x[T / 32 * 8];

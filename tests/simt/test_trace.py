@@ -171,6 +171,11 @@ def test_divergent(patterns):
     assert found.divergent == 4
 
 
+def test_a_load_stays_before_a_branch(patterns):
+    found = counts(patterns("loaded_before_a_branch", 1, 32, [real(1), real(32)]))
+    assert found == {LOAD: (1, 32, 4, 4, 0), STORE: (1, 1, 1, 1, 1)}
+
+
 def test_late_lanes(patterns):
     """What a warp leaves open is not filled by the next one."""
     found = counts(patterns("late_lanes", 1, 64, [real(64), real(16)]))
