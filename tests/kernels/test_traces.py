@@ -13,7 +13,7 @@ from headers import FOLDER, FORMER, claims, figures, folder_of, header, sizes_in
 
 from bench.traces import FILE, cuda_kernels, sizes_of, summary, traced
 from cgan_raw.arguments import make_arguments
-from cgan_raw.kernels.launch import Module
+from cgan_raw.kernels.launch import Module, source_files
 from cgan_raw.kernels.registry import ops
 from cgan_raw.kernels.simt.trace import Recorder, trace
 
@@ -94,11 +94,14 @@ def launch(op, kernel, sizes, cu_path=None):
 def plant(tmp_path):
     """What is seen of a kernel after a change in its file's text: against the table, and against its header."""
 
-    def look(name, old, new):
+    def look(name, file, old, new):
         op, kernel = next(p.values for p in KERNELS if p.id == name)
-        text, count = re.subn(old, new, (FOLDER / folder_of(op) / "cuda.cu").read_text(encoding="utf-8"))
+        for path in source_files(FOLDER / folder_of(op) / "cuda.cu"):
+            (tmp_path / path.name).write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
+        changed = tmp_path / file
+        text, count = re.subn(old, new, changed.read_text(encoding="utf-8"))
         assert count, "the planted change applies"
-        (tmp_path / "cuda.cu").write_text(text, encoding="utf-8")
+        changed.write_text(text, encoding="utf-8")
         sizes = sizes_of(op)
         found = launch(op, kernel, sizes, tmp_path / "cuda.cu")
         fields = header(op, kernel).fields if folder_of(op) not in FORMER else true_fields(op, kernel)
@@ -125,37 +128,36 @@ def true_fields(op, kernel):
 
 
 def test_a_changed_comment_is_no_difference(plant):
-    assert plant("leaky_relu_forward", r"// LeakyReLU", "// Leaky") == ([], [])
-    assert plant("dense_forward_tiled", r"// The three", "// All three") == ([], [])
+    assert plant("leaky_relu_forward", "cuda.cu", r"// LeakyReLU", "// Leaky") == ([], [])
+    assert plant("dense_forward_tiled", "tiled.cuh", r"// both tiles", "// the tiles") == ([], [])
 
 
 def test_a_strided_load_is_seen(plant):
-    found = plant("leaky_relu_forward", r"v = x\[i\]", "v = x[i % C * B + i / C]")
+    found = plant("leaky_relu_forward", "cuda.cu", r"real v = x\[i\]", "real v = x[i % B * C + i / B]")
     assert found == (["global load sectors per request"], ["in sectors"])
 
 
 def test_a_load_too_many_is_seen(plant):
-    found = plant("leaky_relu_forward", r"slope \* v", "slope * x[0]")
+    found = plant("leaky_relu_forward", "cuda.cu", r"slope \* v", "slope * x[0]")
     assert found == (["global load bytes", "global load sectors per request"], ["asked", "in sectors"])
 
 
 def test_a_removed_padding_is_seen(plant):
-    """Of all tiles, in a product that walks one of them down its columns."""
-    found = plant("dense_backward_input_tiled", r" \+ 1\]", "]")
-    assert {words.partition(" per ")[2] for words in found[1]} <= {"load", "store"}
-    assert [f"shared {words.split()[-1]} wavefronts per request" for words in found[1]] == found[0] != []
+    """Of the tile whose columns are walked down."""
+    found = plant("dense_backward_input_tiled", "tiled.cuh", r" \+ 2 \* RT\]", "]")
+    assert found == (["shared store wavefronts per request"], ["wavefronts per store"])
 
 
 @pytest.mark.parametrize(
-    ("name", "barrier"),
-    [("adam_step", r"__syncthreads\(\);"), ("dense_forward_tiled", r"__syncthreads\(\);  // both")],
+    ("name", "file", "comment"),
+    [("adam_step", "cuda.cu", "  // "), ("dense_forward_tiled", "tiled.cuh", "  // both tiles")],
 )
-def test_a_dropped_barrier_is_seen(plant, name, barrier):
-    assert plant(name, barrier, "//") == (["barriers"], ["barriers"])
+def test_a_dropped_barrier_is_seen(plant, name, file, comment):
+    assert plant(name, file, rf"__syncthreads\(\);{comment}", "//") == (["barriers"], ["barriers"])
 
 
 def test_scalar_accesses_in_place_of_wide_ones_are_seen(plant):
-    table, said = plant("dense_forward_vectorised", r"there >= 4 &&", "there > 4 &&")
+    table, said = plant("dense_forward_vectorised", "vectorised.cuh", r"there >= 4 &&", "there > 4 &&")
     assert "global load sectors per request" in table
     assert said == ["in sectors"]
 
