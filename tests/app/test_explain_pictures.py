@@ -64,6 +64,8 @@ def test_included_files_are_read_first(tmp_path, monkeypatch):
     (tmp_path / "included_files" / "cuda.cu").write_text(
         '// "b.cuh"\n#include "a.cuh"  // first\n#include "b.cuh"\n'
     )
+    for name in ("a.cuh", "b.cuh"):
+        (tmp_path / "included_files" / name).touch()
     monkeypatch.syspath_prepend(str(tmp_path))
     of = small("adam_step")[0]
     of = dataclasses.replace(of, op=dataclasses.replace(of.op, package="included_files"))
