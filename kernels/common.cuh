@@ -61,7 +61,7 @@ __device__ inline real sum_over_block(real value, real* scratch) {
 
 // ---- four neighbours in one access --------------------------------------------------------------------------
 // A thread that owns four neighbouring elements and loads them one by one leaves 16 bytes between the lanes of
-// each request, which then touches four times the sectors.  In one access of 16 bytes a lane, a warp's bytes
+// each request, which then touches four times the sectors.  In one access of 16 bytes per lane, a warp's bytes
 // lie in a row.
 
 template <class T>
@@ -142,7 +142,7 @@ template <class T>
 __device__ void mma_plain(T c[4], const T a[4], const T b[2]) {
     int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
     for (int k = 0; k < 8; ++k) {
-        int from = k / 4;  // which of its registers a lane has column k of a, or row k of b, in
+        int from = k / 4;  // the register in which a lane has column k of a, or row k of b
         T upper = __shfl_sync(~0u, a[2 * from], 4 * g + k % 4),
           lower = __shfl_sync(~0u, a[2 * from + 1], 4 * g + k % 4);
         for (int j = 0; j < 2; ++j) {

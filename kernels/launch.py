@@ -79,7 +79,7 @@ class _Kernels:
 
         Parameters
         ----------
-        grid, block : number of blocks and of threads a block, along x or (x, y) or (x, y, z).
+        grid, block : number of blocks, and of threads per block, along x or (x, y) or (x, y, z).
         arguments : arrays of exactly the declared dtype, C-contiguous; scalars, which are cast.
         shared : dynamic shared memory in bytes.
         cooperative : all blocks are live at once, so that the kernel may call ``grid_sync()``.

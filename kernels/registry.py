@@ -34,7 +34,7 @@ FOLDERS = (
     "bookkeeping",  # bookkeeping on the device
 )
 
-#: Kernels index with an int.  What they add to an index on the way, up to a block of threads, must fit too.
+#: Kernels index with an int, and what they add to an index on the way must fit too: as much again.
 MOST_ELEMENTS = 2**30
 
 _ARGUMENT = re.compile(r"(?P<update>&?)(?P<name>\w+)(?:\((?P<dims>[\w,]+)\))?(?::(?P<dtype>\w+))?")
@@ -85,7 +85,7 @@ class Op:
 
     Parameters
     ----------
-    package : the op's folder as an import name; its modules ``reference`` and one a backend hold the functions.
+    package : the op's folder as an import name; in it are the module ``reference`` and one per backend.
     name : ``<op>_<pass>``; the function of that name (with ``_<version>`` behind it) is the implementation.
     signature : ``"y(M,N) <- x(M,K) labels(M):int32 slope"``: destinations, inputs, scalars.  ``&p(n)`` is read
         and written.  The dtype is ``real`` unless it is named.

@@ -5,6 +5,11 @@
 //      x     |   |        |     |   |       |     |   |       |
 //      y     |   |        |     |   |       |     |   |       |
 //
+// A launch starts a grid of blocks of threads, which all run the kernel; blockIdx.x and threadIdx.x tell each
+// which one it is.  32 threads of a block are a warp, whose lanes do the same at the same time: what they load
+// is one request, and costs as many sectors of 32 bytes as they touch.  So neighbouring lanes take neighbouring
+// elements: 32 floats lie in 4 sectors, and could be spread over 32.
+//
 // The words that are not CUDA's own (`real`, which is float, and FOR_EACH_TILE below) are those of common.cuh,
 // which is put in front of every cuda.cu.
 
@@ -49,7 +54,7 @@ extern "C" __global__ void leaky_relu_forward(real* y, const real* x, real slope
 __device__ void leaky_relu_backward_tile(int tile, real* dx, const real* dy, const real* x, real slope, int n) {
     int i = tile * blockDim.x + threadIdx.x;
     if (i >= n) return;
-    real g = dy[i];  // before the test: lanes that part load it in two requests otherwise
+    real g = dy[i];  // before the test: loaded in both of its branches, it would cost two requests
     dx[i] = x[i] > 0 ? g : slope * g;
 }
 

@@ -8,7 +8,9 @@
 //
 // The numbers lie in shared memory, which all threads of a block read and write.  At a barrier (__syncthreads)
 // each waits until all have come: what was written before it can be read behind it.  There is one per level, in
-// sum_over_block (common.cuh).
+// sum_over_block (common.cuh).  Word w of shared memory lies in bank w % 32; a request of a warp takes one
+// wavefront if its lanes want one word of each bank at most, as these neighbours do, else as many as there are
+// different words wanted of one bank.
 
 // bce_forward: the mean loss of a batch against one target, and the share of logits on the right side.
 //
