@@ -157,6 +157,14 @@ def test_wide_goes_by_parts_of_a_warp(patterns, name, width, stride, wavefronts,
     assert found["shared", "store", "", width] == (1, 32, wavefronts, fewest, 0)
 
 
+@pytest.mark.parametrize(("bit", "wavefronts"), [(1, 2), (2, 2), (4, 4), (16, 4), (32, 4)])
+def test_neighbours_that_want_the_same_share_a_wavefront(patterns, bit, wavefronts):
+    """Of loads of 16 bytes: lanes l and l ^ 1, or l and l ^ 2, and no others."""
+    found = counts(patterns("shared_by_lanes", 1, 32, [real(32), bit]))
+    assert found["shared", "load", "", 16] == (1, 32, wavefronts, wavefronts, 0)
+    assert found["shared", "store", "", 16] == (1, 32, 4, 4, 0)
+
+
 def test_dynamic_shared_memory(patterns):
     found = counts(patterns("dynamic", 1, 64, [real(64), real(64)], 64 * 4))
     assert found[SHARED_STORE] == found[SHARED_LOAD] == (2, 64, 2, 2, 0)
