@@ -1,15 +1,10 @@
-"""The three products of a dense layer: those versions of cuda.cu for which Numba has the words.
+"""The products of a dense layer and the gradient of its bias, as in cuda.cu, where the headers are.
 
-    forward           y(M,N)  = x(M,K)  w(K,N) + b      sum over K   reference.py (1)
-    backward_input    dx(M,K) = dy(M,N) w(K,N)^T        over N       reference.py (2)
-    backward_weight   dw(K,N) = x(M,K)^T dy(M,N)        over M       reference.py (3)
-
-All three are out(i,j) = sum over k of left(i,k) right(k,j), with one operand perhaps read transposed; so each
-version is one function over ``rows``, ``columns`` and ``K``, and the passes differ in what they hand it.
 ``w.T`` is a view whose type says that columns are contiguous, so Numba compiles each version anew for it, as
 C++ does its templates.
 
-Numba reads four floats of an array at once nowhere, and knows no ``mma``: so the ladder ends at register_tiled.
+Numba has no access to four floats of an array at once, on which vectorised and the rungs above it stand, and no
+``mma``: so the ladder ends at register_tiled, split_k reads element by element, and there is no tensor_core.
 """
 
 from ..geometry import THREADS
@@ -54,19 +49,6 @@ def corner(tile, columns, tile_rows, tile_columns):
 # uncoalesced -----------------------------------------------------------------------------------------------
 
 
-# dense_forward_uncoalesced, dense_backward_input_uncoalesced, dense_backward_weight_uncoalesced: the formula,
-# one thread per element, and the lanes of a warp in the wrong direction.
-#
-#   out[i,j] = sum_k left[i,k] right[k,j]   reference.py (1), (2), (3)
-#
-# Threads   block (32, 8), a tile of 32 rows x 8 columns: threadIdx.x walks rows.
-# Memory    8.03 bytes per multiply-add asked for, 33.1 in sectors, 0.0469 the least (M = N = K = 256).  The
-#           lanes of a warp read 32 rows of left: a sector each, of whose 32 bytes they take 4.  Of
-#           backward_weight, where x^T is contiguous along its rows, that is so of the stores alone.
-# Limit     bound by the L1 cache, where 33 sectors are looked up for each multiply-add of a warp.
-# Numerics  one sum in the order of k.
-# Source    CUDA C++ Best Practices Guide, "Coalesced Access to Global Memory".
-# Same op   reference.py (float64)   cpu.py   cuda.cu
 @device
 def product_uncoalesced(tile, out, left, right, bias, rows, columns, K):
     top, side = corner(tile, columns, 32, 8)
@@ -105,19 +87,6 @@ def dense_backward_weight_uncoalesced(dw, x, dy, K, N, M):
 # naive -----------------------------------------------------------------------------------------------------
 
 
-# dense_forward_naive, dense_backward_input_naive, dense_backward_weight_naive: the lanes of a warp take
-# neighbouring columns.
-#
-#   out[i,j] = sum_k left[i,k] right[k,j]   reference.py (1), (2), (3)
-#
-# Threads   block (32, 8), a tile of 8 rows x 32 columns: threadIdx.x walks columns.
-# Memory    8.03 bytes per multiply-add asked for, 5.03 in sectors, 0.0469 the least (M = N = K = 256).  All
-#           lanes want the same word of left, and 32 neighbours of right, which lie in 4 sectors.  Only
-#           backward_input's w^T is as uncoalesced as before: each column is a row in memory.
-# Limit     bound by the L1 cache: two requests per multiply-add.
-# Numerics  one sum in the order of k: the bits of the uncoalesced version.
-# Source    CUDA C++ Best Practices Guide, "Coalesced Access to Global Memory".
-# Same op   reference.py (float64)   cpu.py   cuda.cu
 @device
 def product_naive(tile, out, left, right, bias, rows, columns, K):
     i, j = locate(tile, columns)
@@ -150,22 +119,6 @@ def dense_backward_weight_naive(dw, x, dy, K, N, M):
 # tiled -----------------------------------------------------------------------------------------------------
 
 
-# dense_forward_tiled, dense_backward_input_tiled, dense_backward_weight_tiled: the block shares what it
-# fetches.
-#
-#   out[i,j] = sum over K-tiles of sum_k left[i,k] right[k,j]   reference.py (1), (2), (3)
-#
-# Threads   block (TILE, TILE), one element each of a tile of TILE x TILE.  For each K-tile of TILE a thread
-#           copies one element of either operand into shared memory, then all multiply from there.
-# Memory    0.531 bytes per multiply-add asked for, 0.523 in sectors, 0.0469 the least (M = N = K = 256).  An
-#           element that is fetched is used TILE times.  Shared memory: 1 wavefront per load, 1 per store.
-# Limit     bound by shared memory: 2 wavefronts per multiply-add of a warp.  Where a multiprocessor of Hopper
-#           has one wavefront per clock it has 4 multiply-adds, so this is an eighth of its peak.
-# Barriers  2 per K-tile of TILE: no tile is read before it is there, nor stored over while it is read; no
-#           thread leaves before the last.
-# Numerics  one sum in the order of k: the bits of the naive version.
-# Source    CUDA C++ Programming Guide, "Shared Memory".
-# Same op   reference.py (float64)   cpu.py   cuda.cu
 @device
 def product_tiled(tile, out, left, LT, right, RT, bias, rows, columns, K):
     left_tile = cuda.shared.array((TILE, _TILE_PADDED), real)
@@ -231,21 +184,6 @@ def load_tile(tile, width, operand, along_k, k0, e0, K, extent, worker, workers)
         tile[k, e] = operand[row, column] if row < K and column < extent else real(0)
 
 
-# dense_forward_register_tiled, dense_backward_input_register_tiled, dense_backward_weight_register_tiled: a
-# thread reuses in registers what it read from shared memory.
-#
-#   out[i,j] = sum over K-tiles of sum_k left[i,k] right[k,j]   reference.py (1), (2), (3)
-#
-# Threads   block (COLUMNS / 4, ROWS / 4), a tile of ROWS x COLUMNS.  A thread owns 4 x 4 elements, rows and
-#           columns a block apart, so that lanes read neighbouring words of shared memory.
-# Memory    0.219 bytes per multiply-add asked for, 0.211 in sectors, 0.0469 the least (M = N = K = 256).  8
-#           values read from shared memory serve 16 multiply-adds.  Shared memory: 1 wavefront per load, 1 per
-#           store.
-# Limit     bound by shared memory: 8 wavefronts per 16 multiply-adds of a warp, half of Hopper's peak.
-# Barriers  2 per K-tile of K_TILE, as in tiled; no thread leaves before the last.
-# Numerics  one sum in the order of k: the bits of the naive version.
-# Source    Volkov & Demmel 2008, "Benchmarking GPUs to tune dense linear algebra", section 5.
-# Same op   reference.py (float64)   cpu.py   cuda.cu
 @device
 def product_register_tiled(tile, out, left, LT, right, RT, bias, rows, columns, K):
     left_tile = cuda.shared.array((K_TILE, _ROWS_PADDED), real)
@@ -300,24 +238,6 @@ def dense_backward_weight_register_tiled(dw, x, dy, K, N, M):
 # split_k ---------------------------------------------------------------------------------------------------
 
 
-# dense_forward_split_k, dense_backward_input_split_k, dense_backward_weight_split_k: for a batch of 32 rows,
-# which is too few tiles to fill a GPU; so the warps of a block share the K of one small tile instead.
-#
-#   out[i,j] = sum over warps of (sum over the warp's K-tiles of sum_k left[i,k] right[k,j])
-#       reference.py (1), (2), (3)
-#
-# Threads   block (32, SPLITS), a tile of 32 x 8.  A warp takes every SPLITS-th K-tile of 8, and in it a lane
-#           owns 4 x 2 elements.
-# Memory    0.635 bytes per multiply-add asked for, 0.631 in sectors, 0.138 the least (M = 32, N = 512, K =
-#           784).  Narrow tiles read left again for every 8 columns; it stays in cache.
-# Limit     bound by shared memory and by the bandwidth of the L2 cache alike, no longer by the latency of a few
-#           blocks.
-# Barriers  2 per K-tile of 8 among the lanes of a warp, whose tiles are its own; 2 per tile of the output among
-#           all, around the last sum; no thread leaves before the last.
-# Numerics  SPLITS sums, then their sum in the order of the warps: the same bits on every run.
-# Source    NVIDIA CUTLASS documentation, "Efficient GEMM in CUDA", section "Parallelized Reductions"
-#           (sliced-K).
-# Same op   reference.py (float64)   cpu.py   cuda.cu
 @device
 def product_split_k(tile, out, left, LT, right, RT, bias, rows, columns, K):
     left_tile = cuda.shared.array((SPLITS, _SPLIT, _SPLIT_ROWS_PADDED), real)
@@ -373,17 +293,6 @@ def dense_backward_weight_split_k(dw, x, dy, K, N, M):
 # bias -----------------------------------------------------------------------------------------------------
 
 
-# dense_backward_bias: the column sums of the gradient.
-#
-#   db[n] = sum_m dy[m,n]   reference.py (4)
-#
-# Threads   block (32, 8), one tile of 32 columns with all rows; threadIdx.y walks m in steps of 8.
-# Memory    dy is read once, the least possible.
-# Limit     bound by bandwidth; at a small batch by latency.
-# Barriers  those of the sum.  Threads with n >= N stay alive to reach them and add zeros.
-# Numerics  fixed order of additions: the same bits on every run.
-# Source    the formula.
-# Same op   reference.py (float64)   cpu.py   cuda.cu
 @device
 def dense_backward_bias_tile(tile, scratch, db, dy, N, M):
     n = locate_on_line(tile)

@@ -4,13 +4,13 @@
 //   out[i,j] = sum_k left[i,k] right[k,j]   reference.py (1), (2), (3)
 //
 // Threads   block (32, 8), a tile of 32 rows x 8 columns: threadIdx.x walks rows.
-// Memory    8.03 bytes per multiply-add asked for, 33.1 in sectors, 0.0469 the least (M = N = K = 256).  The
-//           lanes of a warp read 32 rows of left: a sector each, of whose 32 bytes they take 4.  Of
-//           backward_weight, where x^T is contiguous along its rows, that is so of the stores alone.
-// Limit     bound by the L1 cache, where 33 sectors are looked up for each multiply-add of a warp.
+// Memory    8.03 bytes per multiply-add asked for, 33.1 in sectors, 0.0469 the least; backward_weight 8.02,
+//           5.12, 0.0469 (M = N = K = 256).  The lanes of a warp read 32 rows of left: a sector each, of whose
+//           32 bytes they take 4.  In backward_weight, where x^T is contiguous along its rows, only the stores
+//           are as bad.
+// Limit     bound by the L1 cache, which looks up 33 sectors for each multiply-add of a warp.
 // Numerics  one sum in the order of k.
 // Source    CUDA C++ Best Practices Guide, "Coalesced Access to Global Memory".
-// Same op   reference.py (float64)   cpu.py   numba_cuda.py
 template <bool LT, bool RT>
 __device__ void product_uncoalesced(int tile, real* out, Operand<LT> left, Operand<RT> right, const real* bias,
                                     int rows, int columns, int K) {

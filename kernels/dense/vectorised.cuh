@@ -1,27 +1,9 @@
-struct alignas(4 * sizeof(real)) Four {
-    real v[4];
-};
+typedef Quad<real> Four;
 
-// Up to four neighbouring elements, of which `there` exist: in one access where the address allows it, else, as
-// at the ends of rows, one by one.  Zeros stand for those that do not exist, which are not stored either.
-__device__ inline Four load_four(const real* from, int there) {
-    if (there >= 4 && (word64)from % sizeof(Four) == 0) return *(const Four*)from;
-    Four four = {};
-    for (int j = 0; j < 4 && j < there; ++j) four.v[j] = from[j];
-    return four;
-}
-
-__device__ inline void store_four(real* to, int there, Four four) {
-    if (there >= 4 && (word64)to % sizeof(Four) == 0)
-        *(Four*)to = four;
-    else
-        for (int j = 0; j < 4 && j < there; ++j) to[j] = four.v[j];
-}
-
-// Those from (row, column) on, of a (rows, columns) matrix in memory.
+// Four neighbouring elements from (row, column) on, of a (rows, columns) matrix in memory; zeros outside it.
 __device__ inline Four load_four(const real* data, int stride, int row, int column, int rows, int columns) {
     int there = row < rows ? columns - column : 0;
-    return there > 0 ? load_four(data + row * stride + column, there) : Four{};
+    return there > 0 ? load_quad(data + row * stride + column, there) : Four{};
 }
 
 // As load_tile, but by fours.  Those that lie along K, two of each row and so the 32 bytes of a sector, are
@@ -49,14 +31,15 @@ __device__ void load_fours(Four (*tile)[STRIDE], const real* data, int stride, i
 //
 // Threads   block (COLUMNS / 4, ROWS / 4), a tile of ROWS x COLUMNS.  A thread owns 4 x 4 neighbouring
 //           elements.
-// Memory    0.207 bytes per multiply-add asked for, 0.205 in sectors, 0.0469 the least (M = N = K = 256).  16
-//           bytes per access, where rows are aligned: a quarter of the requests.
-// Limit     bound by shared memory: it serves 8 lanes of 16 bytes per wavefront, or 16 lanes where neighbours
-//           want the same, so 6 wavefronts per 16 multiply-adds of a warp, two thirds of Hopper's peak.
-// Barriers  2 per K-tile of K_TILE, as in tiled; no thread leaves before the last.
+// Memory    0.207 bytes per multiply-add asked for, 0.205 in sectors, 0.0469 the least; backward_input 0.203,
+//           0.203, 0.0469; backward_weight 0.203, 0.203, 0.0469 (M = N = K = 256).  16 bytes per access, a
+//           quarter of the requests; ends of rows, and rows that are not aligned, go one by one.  Shared
+//           memory: 3 wavefronts per load, 2 per store; backward_input 3, 1; backward_weight 3, 4.
+// Limit     bound by shared memory.  A wavefront serves 8 lanes of 16 bytes, or 16 where neighbours want the
+//           same: 6 for 16 multiply-adds of a warp, two thirds of Hopper's peak.
+// Barriers  2 per K-tile of 16: as in tiled.  No thread leaves before the last.
 // Numerics  one sum in the order of k: the bits of the naive version.
 // Source    CUDA C++ Best Practices Guide, "Coalesced access"; PTX ISA, ld.global.v4.
-// Same op   reference.py (float64)   cpu.py
 template <bool LT, bool RT>
 __device__ void product_vectorised(int tile, real* out, Operand<LT> left, Operand<RT> right, const real* bias,
                                    int rows, int columns, int K) {
@@ -79,11 +62,11 @@ __device__ void product_vectorised(int tile, real* out, Operand<LT> left, Operan
         __syncthreads();  // all have read them; the next ones may come
     }
     int row = top + 4 * threadIdx.y, column = side + 4 * threadIdx.x;
-    Four biases = bias ? load_four(bias + column, columns - column) : Four{};
+    Four biases = bias ? load_quad(bias + column, columns - column) : Four{};
     for (int i = 0; i < 4 && row + i < rows; ++i) {
         Four four;
         for (int j = 0; j < 4; ++j) four.v[j] = sum[i][j] + biases.v[j];
-        store_four(out + (row + i) * columns + column, columns - column, four);
+        store_quad(out + (row + i) * columns + column, four, columns - column);
     }
 }
 

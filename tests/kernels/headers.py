@@ -23,9 +23,6 @@ from cgan_raw.kernels.launch import source_files
 FOLDER = Path(registry.__file__).parent
 FIELDS = ("Threads", "Memory", "Limit", "Barriers", "Numerics", "Source")
 
-#: Folders whose headers are still to be rewritten.
-FORMER = ("dense",)
-
 #: Backend -> its file in an op's folder.
 FILES = {"reference": "reference.py", "cuda": "cuda.cu", "numba_cuda": "numba_cuda.py"}
 
