@@ -17,7 +17,7 @@ test: $(VENV)/.dev  ## run the whole test suite, on all cores; its slowest tests
 	$(VENV)/bin/python -m pytest --numprocesses auto --dist loadfile --durations 15 $(ARGS)
 
 web-test: $(VENV)/.web browser tests/web/node_modules  ## try the page of export --web in node and in a real browser
-	$(VENV)/bin/python -m pytest tests/web $(ARGS)
+	$(VENV)/bin/python -m pytest tests/web --numprocesses auto --dist loadfile --durations 5 $(ARGS)
 
 compile: $(VENV)-compile/.compile  ## compile the kernels for every GPU, without one; see CONTRIBUTING.md
 	$(VENV)-compile/bin/python -m pytest tests/compile $(ARGS)

@@ -21,6 +21,6 @@ setup(
         "cgan_raw.data": ["mnist/*"],
         "cgan_raw.evaluate": ["classifier.json", "classifier.safetensors"],
         "cgan_raw.export": ["web/*"],
-        "cgan_raw.kernels": ["*.md", "*.json", "*.cuh", "**/*.cu", "**/*.h", "**/*.cpp"],
+        "cgan_raw.kernels": ["*.md", "*.json", "**/*.cuh", "**/*.cu", "**/*.h", "**/*.cpp"],
     },
 )

@@ -7,6 +7,7 @@ network calls (:mod:`cgan_raw.calls`) and from kernels/ptxas.json.  Each stands 
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,12 +18,16 @@ from cgan_raw.kernels import registry
 from cgan_raw.kernels.registry import Op, ops
 
 from .results import CHECKOUT
+from .traces import sizes_of
 
 FILE = CHECKOUT / "kernels" / "README.md"
 PTXAS = CHECKOUT / "kernels" / "ptxas.json"
 
 #: Backend -> its file in an op's folder.
 FILES = {"cpu": "cpu.py", "cuda": "cuda.cu", "numba_cuda": "numba_cuda.py"}
+
+#: The folders that every reader should see; the others branch off.
+SHORT_PATH = ("activation", "bce", "batchnorm", "dense")
 
 #: Kernels whose registers are shown, on this architecture.
 _ARCHITECTURE = "sm_90"
@@ -52,14 +57,27 @@ def patterns() -> dict[str, str]:
 
 
 def _kernels() -> Iterator[str]:
-    yield _row("pattern", "op", "mathematics", *(f"`{backend}`" for backend in FILES))
-    yield "|---" * 6 + "|"
+    yield _row("pattern", "op", "least bytes", "operations", "mathematics", *(f"`{b}`" for b in FILES))
+    yield "|---|---|--:|--:|" + "---|" * 4
     for folder, pattern in patterns().items():
+        if folder in SHORT_PATH:
+            pattern = f"**{pattern}**"
         for op in (op for op in ops().values() if op.package.endswith(f".{folder}")):
             name = f"[`{op.name}`]({folder}/__init__.py)" + ", which no network calls" * (op.name in uncalled())
             files = (_link(op, backend, f"{folder}/{file}") for backend, file in FILES.items())
-            yield _row(pattern, name, f"[reference]({folder}/reference.py)", *files)
+            yield _row(pattern, name, *per_element(op), f"[reference]({folder}/reference.py)", *files)
             pattern = ""
+
+
+def per_element(op: Op) -> tuple[str, str]:
+    """Least bytes and operations per element of the first destination, at the sizes of :mod:`bench.traces`."""
+    sizes = sizes_of(op)
+    elements = math.prod(op.arguments[0].shape(sizes))
+    return _figure(op.bytes(**sizes) / elements), _figure(op.flops(**sizes) / elements)
+
+
+def _figure(value: float) -> str:
+    return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
 
 
 def _link(op: Op, backend: str, file: str) -> str:

@@ -20,7 +20,7 @@ from .files.writing import write_atomically
 from .models import checkpoint_shapes
 
 _MOST_BYTES = 2**28  # many times what the networks need
-_MOST_ITERATIONS = 2**62  # counters of updates, two an iteration, have 64 bits
+_MOST_ITERATIONS = 2**62  # counters of updates, two per iteration, have 64 bits
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The kernels: one folder an op, one file a backend.  Start reading at ``registry.py``.
+"""The kernels: one folder per op, one file per backend.  Start reading at ``activation/cuda.cu``.
 
 The folder lies beside ``cgan_raw/`` in a checkout, but its import name is ``cgan_raw.kernels``: a package
 called plain ``kernels`` exists on PyPI, and one module must never be loaded under two names.

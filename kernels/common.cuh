@@ -1,4 +1,4 @@
-// common.cuh: what several kernels share.  It is put in front of each cuda.cu; nothing is included.
+// common.cuh: what several kernels share.  launch.py puts it in front of each cuda.cu.
 
 #ifndef REAL
 #define REAL float
@@ -9,15 +9,16 @@ typedef unsigned long long word64;
 typedef unsigned int word32;
 
 // ---- tiles --------------------------------------------------------------------------------------------------
-// The body of an op is a __device__ function over the number of a tile; the __global__ function around it walks
-// the tiles from blockIdx.x in steps of gridDim.x, so any grid computes everything.  A tile has a block's
-// shape: x walks columns, so that the lanes of a warp touch neighbouring elements of a row; y walks rows.
+// A block walks the tiles from its own number in steps of the grid's; activation/cuda.cu says why.
 
 __host__ __device__ inline int ceil_div(int a, int b) {
     return (a + b - 1) / b;
 }
 
 #define FOR_EACH_TILE(tile, count) for (int tile = blockIdx.x; tile < (count); tile += gridDim.x)
+
+// Of an array of rows and columns a tile is as large as a block: x walks columns, so that the lanes of a warp
+// touch neighbouring elements of a row; y walks rows.
 
 // How many tiles cover a (rows, columns) array.
 __device__ inline int tiles_of(int rows, int columns) {
@@ -60,7 +61,7 @@ __device__ inline real sum_over_block(real value, real* scratch) {
 
 // ---- four neighbours in one access --------------------------------------------------------------------------
 // A thread that owns four neighbouring elements and loads them one by one leaves 16 bytes between the lanes of
-// each request, which then touches four times the sectors.  In one access of 16 bytes a lane, a warp's bytes
+// each request, which then touches four times the sectors.  In one access of 16 bytes per lane, a warp's bytes
 // lie in a row.
 
 template <class T>
@@ -141,7 +142,7 @@ template <class T>
 __device__ void mma_plain(T c[4], const T a[4], const T b[2]) {
     int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
     for (int k = 0; k < 8; ++k) {
-        int from = k / 4;  // which of its registers a lane has column k of a, or row k of b, in
+        int from = k / 4;  // the register in which a lane has column k of a, or row k of b
         T upper = __shfl_sync(~0u, a[2 * from], 4 * g + k % 4),
           lower = __shfl_sync(~0u, a[2 * from + 1], 4 * g + k % 4);
         for (int j = 0; j < 2; ++j) {

@@ -1,6 +1,6 @@
 """Launch geometry: how many blocks of how many threads cover an array.
 
-Grids are one-dimensional: each block walks tiles (common.cuh).
+Grids are one-dimensional: each block walks tiles (activation/cuda.cu).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def ceil_div(a: int, b: int) -> int:
 
 
 def plane(rows: int, columns: int) -> Geometry:
-    """One thread an element of a (rows, columns) array."""
+    """One thread per element of a (rows, columns) array."""
     x, y = PLANE
     return Geometry(ceil_div(rows, y) * ceil_div(columns, x), PLANE)
 

@@ -39,6 +39,7 @@ _DTYPES = {
 }
 _BOUNDS = r"(?:__launch_bounds__\s*\([^)]*\)\s*)?"
 _KERNEL = re.compile(rf'extern\s+"C"\s+__global__\s+{_BOUNDS}void\s+{_BOUNDS}(\w+)\s*\(([^)]*)\)')
+_INCLUDE = re.compile(r'^#include "(.+?)".*$', re.MULTILINE)
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 _PARAMETER = re.compile(r"(?P<const>const\s+)?(?P<type>\w+(?:\s+\w+)*?)\s*(?P<pointer>\*?)\s*(?P<name>\w+)")
 
@@ -78,7 +79,7 @@ class _Kernels:
 
         Parameters
         ----------
-        grid, block : number of blocks and of threads a block, along x or (x, y) or (x, y, z).
+        grid, block : number of blocks, and of threads per block, along x or (x, y) or (x, y, z).
         arguments : arrays of exactly the declared dtype, C-contiguous; scalars, which are cast.
         shared : dynamic shared memory in bytes.
         cooperative : all blocks are live at once, so that the kernel may call ``grid_sync()``.
@@ -154,11 +155,27 @@ class NumbaModule(_Kernels):
 def module_source(cu_path: Path | str, constants: Mapping[str, int]) -> str:
     """Constants, ``common.cuh`` and the file as one text, with ``#line`` so that errors name the real file.
 
-    One text, because CuPy caches by it and does not see what an ``#include`` pulls in.
+    One text, because CuPy caches by it and does not see what an ``#include`` pulls in.  So a file of the same
+    folder that is included stands in the place of that line.
     """
-    paths = (COMMON, Path(cu_path).resolve())
     defines = "".join(f"#define {name} {value}\n" for name, value in constants.items())
-    return defines + "".join(f'#line 1 "{path}"\n{path.read_text(encoding="utf-8")}\n' for path in paths)
+    return defines + "".join(f"{_numbered(path)}\n" for path in (COMMON, Path(cu_path).resolve()))
+
+
+def _numbered(path: Path) -> str:
+    text = path.read_text(encoding="utf-8")
+
+    def included(line: re.Match) -> str:
+        after = text.count("\n", 0, line.end()) + 2
+        return f'{_numbered(path.parent / line[1])}\n#line {after} "{path}"'
+
+    return f'#line 1 "{path}"\n{_INCLUDE.sub(included, text)}'
+
+
+def source_files(cu_path: Path) -> tuple[Path, ...]:
+    """A ``.cu`` file and what it includes, in reading order."""
+    included = _INCLUDE.findall(cu_path.read_text(encoding="utf-8"))
+    return (cu_path, *(file for name in included for file in source_files(cu_path.parent / name)))
 
 
 def kernel_parameters(source: str, real: str) -> dict[str, tuple[Parameter, ...]]:

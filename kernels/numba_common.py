@@ -27,14 +27,11 @@ _LOW, _HALF, _BYTE = uint64(0xFFFFFFFF), uint64(32), uint32(8)
 _UNIT = 1.0 / 16777216.0
 
 # Tiles ----------------------------------------------------------------------------------------------------
-# The body of an op is a device function over the number of a tile; the kernel around it walks the tiles from
-# blockIdx.x in steps of gridDim.x, so any grid computes everything.  A tile has a block's shape: x walks
-# columns, so that the lanes of a warp touch neighbouring elements of a row; y walks rows.
 
 
 @device
 def divide(a, b):
-    """Quotient and remainder of numbers below 2^32: Numba's own have 64 bits, which a GPU does piecemeal."""
+    """Quotient and remainder of numbers below 2^32: Numba's own have 64 bits, which takes a GPU many steps."""
     quotient = uint32(uint32(a) // uint32(b))
     return quotient, uint32(a - quotient * b)
 
@@ -46,7 +43,7 @@ def ceil_div(a, b):
 
 @device
 def steps(start, stop, step):
-    """A range upwards; Numba's own looks whether the step is negative, which no uint32 is."""
+    """A range upwards: a step that is a uint32 cannot be negative, so Numba leaves out the test for it."""
     return range(uint32(start), stop, uint32(step))
 
 
@@ -66,7 +63,7 @@ def tiles_of(rows, columns):
 def locate(tile, columns):
     """This thread's row and column in a tile of an array; they may lie outside it.
 
-    An index that is a uint32 counts from no end: Numba leaves out what a negative one would ask for.
+    A uint32 cannot be negative, so Numba leaves out the instructions by which an index counts from the end.
     """
     down, across = divide(tile, ceil_div(columns, cuda.blockDim.x))
     row = uint32(down * cuda.blockDim.y + cuda.threadIdx.y)

@@ -82,8 +82,7 @@ def _small(size: int) -> tuple[np.ndarray, int]:
 def _large(size: int) -> tuple[np.ndarray, int]:
     """The same on huge pages, where the system has them.
 
-    A matrix that is walked down its columns is on another small page at every step, and a core remembers where
-    only a few of them lie.
+    A matrix that is walked down its columns is on another small page at every step, and the TLB holds few.
     """
     room = size + 2 * _HUGE_PAGE
     if not hasattr(mmap, "MADV_HUGEPAGE"):

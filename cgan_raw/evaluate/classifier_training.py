@@ -1,6 +1,6 @@
 """Training the classifier with the ops that train the GAN.
 
-Ten binary cross-entropies an image, of the logits l with target 1 for its label y and 0 for the others.  The
+Ten binary cross-entropies per image, of the logits l with target 1 for its label y and 0 for the others.  The
 loss of the op table has one target for all rows, so the logit of the label changes its sign: by
 sigmoid(l) - 1 = -sigmoid(-l),
 

@@ -54,7 +54,7 @@ def moments(features: np.ndarray, labels: np.ndarray) -> Moments:
 
         mean = 1/10 sum_c mean_c,    covariance = 1/10 sum_c (covariance_c + d_c d_c^T),    d_c = mean_c - mean
 
-    so that a set with 1,000 images a digit and the test set, which has 892 to 1,135, compare.
+    so that a set with 1,000 images per digit and the test set, which has 892 to 1,135, compare.
     """
     of_each = [features[labels == c].astype(np.float64) for c in range(CLASSES)]
     means = np.stack([f.mean(axis=0) for f in of_each])

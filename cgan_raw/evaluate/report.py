@@ -31,7 +31,7 @@ diversity   mean distance between two images of a digit in those features, in th
 Parzen      for comparison with papers alone: in so many dimensions it says little about the images or the
             model (Theis et al. 2016, arXiv:1511.01844)"""
 
-_NOTE_IF_ASKED = "generated   {:,} samples a digit"
+_NOTE_IF_ASKED = "generated   {:,} samples per digit"
 _NOTE_IF_NOT = """\
 generated   {:,} samples of a GAN that is asked for no digit: conditional accuracy and
             cross-entropy are left out; a digit is what the classifier takes an image for

@@ -175,8 +175,8 @@ def _held(of: dict[str, Any], gpu: Gpu) -> str:
     needs, held = of["compiled"], of["residency"]
     return (
         f"At {needs['registers']} registers per thread and {needs['shared']:,} bytes of shared memory per "
-        f"block, a multiprocessor of the {gpu.title} holds {held['blocks']} blocks, {held['warps']} of {gpu.warps} "
-        f"warps, and has no more {held['limit']}."
+        f"block, a multiprocessor of the {gpu.title} holds {held['blocks']} blocks, {held['warps']} of "
+        f"{gpu.warps} warps, and has no more {held['limit']}."
     )
 
 

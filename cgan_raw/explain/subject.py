@@ -12,10 +12,10 @@ from pathlib import Path
 
 from ..calls import costliest, network_calls
 from ..errors import InputError
+from ..kernels.launch import source_files
 from ..kernels.registry import MOST_ELEMENTS, Kernel, Op, ops
 
 _SIZE = re.compile(r"\s*(\w+)\s*=\s*(\d{1,10})\s*")
-_INCLUDE = re.compile(r'^#include "(.+?)"', re.MULTILINE)
 _NEAR = 3
 _SMALL = 32  # a size that nothing else tells
 
@@ -36,9 +36,9 @@ class Subject:
     @property
     def files(self) -> tuple[Path, ...]:
         """The kernel's source: the op's file, behind those of its folder that it includes."""
-        file = Path(import_module(self.op.package).__file__).resolve().with_name("cuda.cu")
-        included = _INCLUDE.findall(file.read_text(encoding="utf-8"))
-        return (*(file.with_name(name) for name in included), file)
+        folder = Path(import_module(self.op.package).__file__).resolve()
+        whole, *parts = source_files(folder.with_name("cuda.cu"))
+        return (*parts, whole)
 
 
 def kernels() -> dict[str, tuple[Op, Kernel]]:

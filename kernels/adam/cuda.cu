@@ -1,4 +1,5 @@
-// Adam: a map with state, over all parameters of a network in one launch.
+// Adam: a map with state, over all parameters of a network in one launch.  What an element becomes depends on
+// what it was, and on no other element.
 
 // adam_step: move every parameter by its gradient's running mean over the root of its running mean square.
 //

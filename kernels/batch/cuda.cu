@@ -1,4 +1,11 @@
-// The mini-batch: a gather.
+// The mini-batch: a gather.  Where a thread reads is told by what it has read before.
+//
+//      indices   7  2  7          x   row 0  <-  images   row 7
+//                                     row 1  <-           row 2
+//                                     row 2  <-           row 7
+//
+// From here on rows and columns count.  `locate` (common.cuh) gives a thread its own in a tile of 8 x 32: x
+// walks columns, so that the lanes of a warp are neighbours in a row, and y walks rows.
 
 // batch_gather: fetch rows of the data set by index and scale their pixels to the range of tanh.
 //

@@ -1,15 +1,22 @@
 // Batch normalisation: reductions over columns.
 //
-// A block owns 32 features with all their rows, so statistics never leave it: mean, variance and the normalised
-// values come out of one kernel.
+//              c = 0  1 ... 31 | 32 ... 63 |       threadIdx.x walks columns, so that the 32 lanes of a warp
+//      b = 0     y0 y0     y0  |           |       read neighbouring values of one row; threadIdx.y, y0 to y7,
+//          1     y1 y1     y1  |           |       walks rows in steps of 8.
+//         ...                  |    the    |
+//          7     y7 y7     y7  |   next    |       Each thread adds up its rows.  Then the eight sums of a
+//          8     y0 y0     y0  |   tile    |       column lie in shared memory, and sum_over_y (common.cuh)
+//         ...                  |           |       adds them up.
+//
+// A tile is 32 features with all their rows, so statistics never leave the block: mean, variance and the
+// normalised values come out of one kernel.
 
 // batchnorm_forward_train: normalise each feature over the batch; keep mean and rstd for the backward pass.
 //
 //   y = gamma (x - mean) rstd + beta,   rstd = 1 / sqrt(var + eps),
 //   moving = momentum moving + (1 - momentum) batch   reference.py (1), (2), (3)
 //
-// Threads   block (32, 8), one tile of 32 columns.  threadIdx.x walks c, so the 32 lanes of a warp read 32
-//           neighbouring values of one row; threadIdx.y walks b in steps of 8.
+// Threads   block (32, 8), a tile of 32 columns with all rows.
 // Memory    18.8 bytes per element asked for, 18.8 in sectors, 9 the least.  x is read three times (mean,
 //           squares, normalise), y written once: 16 bytes, and at B = 32 the later reads come from cache.  A
 //           thread loads gamma and beta once for its four rows.  Shared memory: 1 wavefront per load, 1 per
@@ -62,8 +69,8 @@ extern "C" __global__ void batchnorm_forward_train(real* y, real* mean, real* rs
 //
 //   y = gamma (x - moving_mean) / sqrt(moving_variance + eps) + beta   reference.py (6)
 //
-// Threads   block (32, 8), a tile of as many elements.
-// Memory    24 bytes per element asked for, 24 in sectors, 8.5 the least.  x is read, y written: 8 bytes. The
+// Threads   block (32, 8), a tile of as many elements: `locate` (common.cuh) gives a thread its row and column.
+// Memory    24 bytes per element asked for, 24 in sectors, 8.5 the least.  x is read, y written: 8 bytes.  The
 //           four vectors of C are loaded again for each row; they stay in cache.
 // Limit     bound by bandwidth; the root is computed again for each row, which costs less than a barrier.
 // Numerics  the same order of operations as in training.
@@ -89,9 +96,9 @@ extern "C" __global__ void batchnorm_forward_inference(real* y, const real* x, c
 //   dbeta = sum dy,   dgamma = sum dy xhat,   dx = gamma rstd (dy - dbeta / B - xhat dgamma / B)
 //       reference.py (4), (5)
 //
-// Threads   block (32, 8), one tile of 32 columns with all rows, as forward.
+// Threads   block (32, 8), a tile of 32 columns with all rows, as forward.
 // Memory    23.2 bytes per element asked for, 23.2 in sectors, 12.6 the least.  dy and x are read twice (sums,
-//           dx), dx written: 20 bytes.  A thread loads mean, rstd and gamma once for its four rows. Shared
+//           dx), dx written: 20 bytes.  A thread loads mean, rstd and gamma once for its four rows.  Shared
 //           memory: 1 wavefront per load, 1 per store.
 // Limit     bound by bandwidth.
 // Barriers  4 per tile: two in each sum.  Threads with c >= C stay alive to reach them and add zeros.

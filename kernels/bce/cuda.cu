@@ -1,4 +1,16 @@
-// Binary cross-entropy on the logit: a reduction to a number.
+// Binary cross-entropy on the logit: a reduction to a number, by a tree.
+//
+//      thread       0       1       2       3      4   5   6   7        with 8 threads instead of 256
+//                   a       b       c       d      e   f   g   h        what each has added up
+//      half = 4    a+e     b+f     c+g     d+h                          and that of the thread 4 further
+//      half = 2  a+e+c+g b+f+d+h                                        and that of the thread 2 further
+//      half = 1    all                                                  and that of the next
+//
+// The numbers lie in shared memory, which all threads of a block read and write.  At a barrier (__syncthreads)
+// each waits until all have come: what was written before it can be read behind it.  There is one per level, in
+// sum_over_block (common.cuh).  Word w of shared memory lies in bank w % 32; a request of a warp takes one
+// wavefront if its lanes want one word of each bank at most, as these neighbours do, else as many as there are
+// different words wanted of one bank.
 
 // bce_forward: the mean loss of a batch against one target, and the share of logits on the right side.
 //

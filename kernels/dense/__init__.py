@@ -1,23 +1,25 @@
 """The dense layer y = x w + b: three matrix products and a column sum.
 
-On a GPU each product has a ladder of versions, from the formula to the tensor cores; :func:`choose` picks one
-by shape.
+On a GPU each product has a ladder of versions, of which each adds one idea to the one before it, and two
+branches: for few rows, and for the tensor cores.  :func:`choose` picks one by shape.
 """
 
-from ..geometry import Geometry, all_rows, ceil_div, plane
+from ..geometry import Geometry, all_rows, ceil_div
 from ..registry import Kernel, Op, one_version
 
-TILE = 16  # tiled: a block's tile is TILE x TILE, one element a thread
-ROWS, COLUMNS, DEPTH = 32, 64, 16  # register_tiled, vectorised: a block's tile, and the depth of a piece of it
-SPLITS = 8  # split_k: warps that share the depth of a 32 x 8 tile
+TILE = 16  # tiled: a block's tile of the output is TILE x TILE, and it takes TILE of K at a time
+ROWS, COLUMNS, K_TILE = 32, 64, 16  # register_tiled, vectorised: a block's tile, and how much of K at a time
+SPLITS = 8  # split_k: warps that share the K of a 32 x 8 tile
 
 TF32_ROUNDING = 2.0**-10  # of a product: each factor to 11 significant bits, off by 2^-11 of itself at most
 
-#: What cuda.cu needs of these; numba_cuda.py imports them.
-CONSTANTS = {"TILE": TILE, "ROWS": ROWS, "COLUMNS": COLUMNS, "DEPTH": DEPTH, "SPLITS": SPLITS}
+#: What the CUDA C++ needs of these; numba_cuda.py imports them.
+CONSTANTS = {"TILE": TILE, "ROWS": ROWS, "COLUMNS": COLUMNS, "K_TILE": K_TILE, "SPLITS": SPLITS}
 
-#: Version -> height and width of a block's tile, and the block's threads (x, y).
+#: Version -> rows and columns of a block's tile, and the block's threads (x, y).
 _TILES = {
+    "uncoalesced": (32, 8, (32, 8)),
+    "naive": (8, 32, (32, 8)),
     "tiled": (TILE, TILE, (TILE, TILE)),
     "register_tiled": (ROWS, COLUMNS, (COLUMNS // 4, ROWS // 4)),
     "vectorised": (ROWS, COLUMNS, (COLUMNS // 4, ROWS // 4)),
@@ -25,32 +27,30 @@ _TILES = {
     "tensor_core": (32, 32, (32, 4)),
 }
 
-
 #: What Numba CUDA cannot say: it has no access of 16 bytes to an array of floats, and no mma.
 _CUDA_ONLY = ("vectorised", "tensor_core")
 
 
-def choose(rows: int, columns: int, depth: int) -> tuple[str, ...]:
+def choose(rows: int, columns: int, K: int) -> tuple[str, ...]:
     """The versions for an output of (rows, columns): few rows make too few wide tiles to fill a GPU."""
     return ("split_k",) if rows <= 32 else ("vectorised", "register_tiled")
 
 
-def _ladder(sizes) -> tuple[Kernel, ...]:
-    """The kernels of a product; ``sizes`` maps the op's sizes to (rows, columns, depth)."""
+def _versions(sizes) -> tuple[Kernel, ...]:
+    """The kernels of a product; ``sizes`` maps the op's sizes to (rows, columns, K)."""
 
     def geometry(version):
-        high, wide, block = _TILES[version]
+        tile_rows, tile_columns, block = _TILES[version]
 
         def tiles(**named):
             rows, columns, _ = sizes(**named)
-            return Geometry(ceil_div(rows, high) * ceil_div(columns, wide), block)
+            return Geometry(ceil_div(rows, tile_rows) * ceil_div(columns, tile_columns), block)
 
         return tiles
 
-    geometries = {"naive": lambda **named: plane(*sizes(**named)[:2])} | {v: geometry(v) for v in _TILES}
     rounding = {"tensor_core": TF32_ROUNDING}
-    cuda = (Kernel("cuda", version, tiles, rounding.get(version, 0.0)) for version, tiles in geometries.items())
-    numba = (Kernel("numba_cuda", v, tiles) for v, tiles in geometries.items() if v not in _CUDA_ONLY)
+    cuda = (Kernel("cuda", version, geometry(version), rounding.get(version, 0.0)) for version in _TILES)
+    numba = (Kernel("numba_cuda", v, geometry(v)) for v in _TILES if v not in _CUDA_ONLY)
     return (Kernel("cpu"), *cuda, *numba)
 
 
@@ -60,7 +60,7 @@ def _product(name: str, signature: str, sizes, extra_flops=lambda **_: 0, backwa
         name=name,
         signature=signature,
         flops=lambda M, N, K: 2 * M * N * K + extra_flops(M=M, N=N),
-        kernels=_ladder(sizes),
+        kernels=_versions(sizes),
         choose=lambda **named: choose(*sizes(**named)),
         backward=backward,
     )

@@ -1,16 +1,10 @@
-"""The three products of a dense layer, four times over: each version adds one idea to the one before it.
+"""The products of a dense layer and the gradient of its bias, as in cuda.cu, where the headers are.
 
-    forward           y(M,N)  = x(M,K)  w(K,N) + b      contraction over K   reference.py (1)
-    backward_input    dx(M,K) = dy(M,N) w(K,N)^T        over N               reference.py (2)
-    backward_weight   dw(K,N) = x(M,K)^T dy(M,N)        over M               reference.py (3)
+``w.T`` is a view whose type says that columns are contiguous, so Numba compiles each version anew for it, as
+C++ does its templates.
 
-All three are out(rows, columns) = sum over the depth of left(row, d) right(d, column), with one operand perhaps
-read transposed; so each version is one function, and the passes differ in what they hand it.  The last three
-arguments of every kernel are rows, columns and depth under the pass's own names.  ``w.T`` is a view whose type
-says that columns are contiguous, so Numba compiles each version anew for it, as C++ does its templates.
-
-cuda.cu goes on with vectorised and tensor_core, for which Numba has no words: it reads four floats of an array
-at once nowhere, and knows no ``mma``.
+Numba has no access to four floats of an array at once, on which vectorised and the rungs above it stand, and no
+``mma``: so the ladder ends at register_tiled, split_k reads element by element, and there is no tensor_core.
 """
 
 from ..geometry import THREADS
@@ -29,11 +23,11 @@ from ..numba_common import (
     uint32,
 )
 from ..numba_source import device, kernel
-from . import COLUMNS, DEPTH, ROWS, SPLITS, TILE
+from . import COLUMNS, K_TILE, ROWS, SPLITS, TILE
 
-# Shapes of shared arrays must be names or numbers: Numba takes no TILE + 1.
-_TILE_PADDED, _DEPTH_PADDED, _COLUMNS_PADDED = TILE + 1, DEPTH + 1, COLUMNS + 1
-_SPLIT, _SPLIT_PADDED = 8, 8 + 1
+# Shapes of shared arrays must be names or numbers: Numba takes no TILE + 2.
+_TILE_PADDED, _ROWS_PADDED, _COLUMNS_PADDED = TILE + 2, ROWS + 4, COLUMNS + 4
+_SPLIT, _SPLIT_PADDED, _SPLIT_ROWS_PADDED = 8, 8 + 4, 32 + 4
 
 
 @device
@@ -45,29 +39,62 @@ def store(out, bias, row, column, rows, columns, total):
             out[row, column] = total + bias[column]
 
 
-# naive ----------------------------------------------------------------------------------------------------
-
-
-# dense_forward_naive, dense_backward_input_naive, dense_backward_weight_naive: the formula, one thread an
-# element.
-#
-#   out[i,j] = sum_d left[i,d] right[d,j]   reference.py (1), (2), (3)
-#
-# Threads   block (32, 8), a tile of as many elements.
-# Memory    8 bytes asked for each multiply-add: an element of left is fetched once a column, one of right once
-#           a row.
-# Limit     bound by the caches.
-# Numerics  one sum in the order of d.
-# Source    the formula.
-# Same op   reference.py (float64)   cpu.py   cuda.cu
 @device
-def product_naive(tile, out, left, right, bias, rows, columns, depth):
+def corner(tile, columns, tile_rows, tile_columns):
+    """Where in the output a tile begins: its row and column."""
+    down, across = divide(tile, ceil_div(columns, tile_columns))
+    return down * tile_rows, across * tile_columns
+
+
+# uncoalesced -----------------------------------------------------------------------------------------------
+
+
+@device
+def product_uncoalesced(tile, out, left, right, bias, rows, columns, K):
+    top, side = corner(tile, columns, 32, 8)
+    i, j = uint32(top + cuda.threadIdx.x), uint32(side + cuda.threadIdx.y)
+    if i >= rows or j >= columns:
+        return
+    total = real(0)
+    for k in range(K):
+        total += left[i, k] * right[k, j]
+    store(out, bias, i, j, rows, columns, total)
+
+
+@device
+def tall_tiles(rows, columns):
+    return ceil_div(rows, 32) * ceil_div(columns, 8)
+
+
+@kernel
+def dense_forward_uncoalesced(y, x, w, b, M, N, K):
+    for tile in my_tiles(tall_tiles(M, N)):
+        product_uncoalesced(tile, y, x, w, b, M, N, K)
+
+
+@kernel
+def dense_backward_input_uncoalesced(dx, dy, w, M, K, N):
+    for tile in my_tiles(tall_tiles(M, K)):
+        product_uncoalesced(tile, dx, dy, w.T, None, M, K, N)
+
+
+@kernel
+def dense_backward_weight_uncoalesced(dw, x, dy, K, N, M):
+    for tile in my_tiles(tall_tiles(K, N)):
+        product_uncoalesced(tile, dw, x.T, dy, None, K, N, M)
+
+
+# naive -----------------------------------------------------------------------------------------------------
+
+
+@device
+def product_naive(tile, out, left, right, bias, rows, columns, K):
     i, j = locate(tile, columns)
     if i >= rows or j >= columns:
         return
     total = real(0)
-    for d in range(depth):
-        total += left[i, d] * right[d, j]
+    for k in range(K):
+        total += left[i, k] * right[k, j]
     store(out, bias, i, j, rows, columns, total)
 
 
@@ -89,57 +116,27 @@ def dense_backward_weight_naive(dw, x, dy, K, N, M):
         product_naive(tile, dw, x.T, dy, None, K, N, M)
 
 
-# tiled ----------------------------------------------------------------------------------------------------
+# tiled -----------------------------------------------------------------------------------------------------
 
 
 @device
-def load_piece(piece, operand, transposed, top, side, high, wide, rows, columns, worker, workers):
-    """Copy the high x wide piece of an operand whose corner is (top, side) into shared memory.
-
-    Outside the operand's rows x columns elements it is zero.  Neighbouring workers walk the direction in which
-    memory is contiguous; the column of padding keeps the transposed walk off a single bank.
-    """
-    for e in steps(worker, high * wide, workers):
-        if transposed:
-            j, i = divide(e, high)
-        else:
-            i, j = divide(e, wide)
-        row, column = uint32(top + i), uint32(side + j)
-        piece[i, j] = operand[row, column] if row < rows and column < columns else real(0)
-
-
-@device
-def corner(tile, columns, high, wide):
-    """Where in the output a tile of high x wide elements begins: its row and column."""
-    down, across = divide(tile, ceil_div(columns, wide))
-    return down * high, across * wide
-
-
-# dense_forward_tiled, dense_backward_input_tiled, dense_backward_weight_tiled: share what is fetched.
-#
-#   out[i,j] = sum over pieces of the depth of sum_d left[i,d] right[d,j]   reference.py (1), (2), (3)
-#
-# Threads   block (TILE, TILE), one element each of a tile of as many.
-# Memory    each element that is fetched is used TILE times: 8 / TILE bytes a multiply-add from global memory,
-#           but still 8 from shared memory.
-# Limit     bound by shared memory.
-# Barriers  two a piece of the depth; no thread leaves before the last.
-# Numerics  one sum in the order of d: the bits of the naive version.
-# Source    CUDA C++ Programming Guide, "Shared memory".
-# Same op   reference.py (float64)   cpu.py   cuda.cu
-@device
-def product_tiled(tile, out, left, LT, right, RT, bias, rows, columns, depth):
-    left_piece = cuda.shared.array((TILE, _TILE_PADDED), real)
-    right_piece = cuda.shared.array((TILE, _TILE_PADDED), real)
+def product_tiled(tile, out, left, LT, right, RT, bias, rows, columns, K):
+    left_tile = cuda.shared.array((TILE, _TILE_PADDED), real)
+    right_tile = cuda.shared.array((TILE, _TILE_PADDED), real)
     top, side = corner(tile, columns, TILE, TILE)
-    x, y, me = uint32(cuda.threadIdx.x), uint32(cuda.threadIdx.y), thread_in_block()
+    x, y = uint32(cuda.threadIdx.x), uint32(cuda.threadIdx.y)
+    i, left_k = (x, y) if LT else (y, x)
+    j, right_k = (y, x) if RT else (x, y)
+    row, column = uint32(top + i), uint32(side + j)
     total = real(0)
-    for d0 in range(0, depth, TILE):
-        load_piece(left_piece, left, LT, top, d0, TILE, TILE, rows, depth, me, TILE * TILE)
-        load_piece(right_piece, right, RT, d0, side, TILE, TILE, depth, columns, me, TILE * TILE)
-        cuda.syncthreads()  # both pieces are there
-        for d in range(TILE):
-            total += left_piece[y, d] * right_piece[d, x]
+    for k0 in steps(0, K, TILE):
+        left_inside = row < rows and k0 + left_k < K
+        right_inside = k0 + right_k < K and column < columns
+        left_tile[i, left_k] = left[row, k0 + left_k] if left_inside else real(0)
+        right_tile[right_k, j] = right[k0 + right_k, column] if right_inside else real(0)
+        cuda.syncthreads()  # both tiles are there
+        for k in range(TILE):
+            total += left_tile[y, k] * right_tile[k, x]
         cuda.syncthreads()  # all have read them; the next ones may come
     store(out, bias, top + y, side + x, rows, columns, total)
 
@@ -167,45 +164,52 @@ def dense_backward_weight_tiled(dw, x, dy, K, N, M):
         product_tiled(tile, dw, x.T, True, dy, False, None, K, N, M)
 
 
-# register_tiled -------------------------------------------------------------------------------------------
+# register_tiled --------------------------------------------------------------------------------------------
 
 
-# dense_forward_register_tiled, dense_backward_input_register_tiled, dense_backward_weight_register_tiled: reuse
-# in registers what was read from shared memory.
-#
-#   out[i,j] = sum over pieces of the depth of sum_d left[i,d] right[d,j]   reference.py (1), (2), (3)
-#
-# Threads   block (COLUMNS / 4, ROWS / 4), a tile of ROWS x COLUMNS.  A thread owns 4 x 4 elements, rows and
-#           columns a block apart, so that lanes read neighbouring words of shared memory.
-# Memory    8 values read from shared memory for 16 multiply-adds: 2 bytes each instead of 8.
-# Limit     bound by arithmetic once the tiles fill the machine.
-# Barriers  two a piece of the depth; no thread leaves before the last.
-# Numerics  one sum in the order of d: the bits of the naive version.
-# Source    Volkov & Demmel 2008, "Benchmarking GPUs to tune dense linear algebra", section 5.
-# Same op   reference.py (float64)   cpu.py   cuda.cu
 @device
-def product_register_tiled(tile, out, left, LT, right, RT, bias, rows, columns, depth):
-    left_piece = cuda.shared.array((ROWS, _DEPTH_PADDED), real)
-    right_piece = cuda.shared.array((DEPTH, _COLUMNS_PADDED), real)
-    high, wide = ROWS // 4, COLUMNS // 4
+def load_tile(tile, width, operand, along_k, k0, e0, K, extent, worker, workers):
+    """Copy a K-tile of an operand (K, extent) into shared memory, with zeros beyond it.
+
+    Neighbouring workers walk the direction in which memory is contiguous.
+    """
+    for n in steps(worker, len(tile) * width, workers):
+        if along_k:
+            upper, rest = divide(n, 8 * width)
+            e, lower = divide(rest, 8)
+            k = upper * 8 + lower
+        else:
+            k, e = divide(n, width)
+        row, column = uint32(k0 + k), uint32(e0 + e)
+        tile[k, e] = operand[row, column] if row < K and column < extent else real(0)
+
+
+@device
+def product_register_tiled(tile, out, left, LT, right, RT, bias, rows, columns, K):
+    left_tile = cuda.shared.array((K_TILE, _ROWS_PADDED), real)
+    right_tile = cuda.shared.array((K_TILE, _COLUMNS_PADDED), real)
+    down, across = ROWS // 4, COLUMNS // 4  # the block's shape
     top, side = corner(tile, columns, ROWS, COLUMNS)
     x, y, me = uint32(cuda.threadIdx.x), uint32(cuda.threadIdx.y), thread_in_block()
-    total = cuda.local.array((4, 4), real)
+    total, a = cuda.local.array((4, 4), real), cuda.local.array(4, real)
     for i in range(4):
         for j in range(4):
             total[i, j] = real(0)
-    for d0 in range(0, depth, DEPTH):
-        load_piece(left_piece, left, LT, top, d0, ROWS, DEPTH, rows, depth, me, high * wide)
-        load_piece(right_piece, right, RT, d0, side, DEPTH, COLUMNS, depth, columns, me, high * wide)
-        cuda.syncthreads()  # both pieces are there
-        for d in range(DEPTH):
+    for k0 in range(0, K, K_TILE):
+        load_tile(left_tile, ROWS, left.T, not LT, k0, top, K, rows, me, down * across)
+        load_tile(right_tile, COLUMNS, right, RT, k0, side, K, columns, me, down * across)
+        cuda.syncthreads()  # both tiles are there
+        for k in range(K_TILE):
             for i in range(4):
-                for j in range(4):
-                    total[i, j] += left_piece[y + i * high, d] * right_piece[d, x + j * wide]
+                a[i] = left_tile[k, y + i * down]
+            for j in range(4):
+                b = right_tile[k, x + j * across]
+                for i in range(4):
+                    total[i, j] += a[i] * b
         cuda.syncthreads()  # all have read them; the next ones may come
     for i in range(4):
         for j in range(4):
-            store(out, bias, top + y + i * high, side + x + j * wide, rows, columns, total[i, j])
+            store(out, bias, top + y + i * down, side + x + j * across, rows, columns, total[i, j])
 
 
 @device
@@ -231,29 +235,13 @@ def dense_backward_weight_register_tiled(dw, x, dy, K, N, M):
         product_register_tiled(tile, dw, x.T, True, dy, False, None, K, N, M)
 
 
-# split_k --------------------------------------------------------------------------------------------------
+# split_k ---------------------------------------------------------------------------------------------------
 
 
-# dense_forward_split_k, dense_backward_input_split_k, dense_backward_weight_split_k: for a batch of 32 rows,
-# which is too few tiles to fill a machine; so the warps of a block share the depth of one small tile instead.
-#
-#   out[i,j] = sum over warps of (sum over the warp's pieces of the depth of sum_d left[i,d] right[d,j])
-#       reference.py (1), (2), (3)
-#
-# Threads   block (32, SPLITS), a tile of 32 x 8.  A warp takes every SPLITS-th piece of 8 of the depth, and in
-#           it a lane owns 4 x 2 elements, rows 8 and columns 4 apart.
-# Memory    narrow tiles read left again for every 8 columns; it stays in cache.
-# Limit     bound by the bandwidth of the L2 cache, no longer by the latency of a few blocks.
-# Barriers  two a piece among the lanes of a warp, whose pieces are its own; one among all before the last sum
-#           and one after it; no thread leaves before the last.
-# Numerics  SPLITS sums, then their sum in the order of the warps: the same bits on every run.
-# Source    NVIDIA CUTLASS documentation, "Efficient GEMM in CUDA", section "Parallelized Reductions"
-#           (sliced-K).
-# Same op   reference.py (float64)   cpu.py   cuda.cu
 @device
-def product_split_k(tile, out, left, LT, right, RT, bias, rows, columns, depth):
-    left_piece = cuda.shared.array((SPLITS, 32, _SPLIT_PADDED), real)
-    right_piece = cuda.shared.array((SPLITS, _SPLIT, _SPLIT_PADDED), real)
+def product_split_k(tile, out, left, LT, right, RT, bias, rows, columns, K):
+    left_tile = cuda.shared.array((SPLITS, _SPLIT, _SPLIT_ROWS_PADDED), real)
+    right_tile = cuda.shared.array((SPLITS, _SPLIT, _SPLIT_PADDED), real)
     partial = cuda.shared.array((SPLITS, 32, _SPLIT), real)
     top, side = corner(tile, columns, 32, 8)
     lane, warp = uint32(cuda.threadIdx.x), uint32(cuda.threadIdx.y)
@@ -262,14 +250,14 @@ def product_split_k(tile, out, left, LT, right, RT, bias, rows, columns, depth):
     for i in range(4):
         for j in range(2):
             total[i, j] = real(0)
-    for d0 in steps(warp * 8, depth, SPLITS * 8):
-        load_piece(left_piece[warp], left, LT, top, d0, 32, 8, rows, depth, lane, 32)
-        load_piece(right_piece[warp], right, RT, d0, side, 8, 8, depth, columns, lane, 32)
-        cuda.syncwarp()  # both pieces are there
-        for d in range(8):
+    for k0 in steps(warp * 8, K, SPLITS * 8):
+        load_tile(left_tile[warp], 32, left.T, not LT, k0, top, K, rows, lane, 32)
+        load_tile(right_tile[warp], 8, right, RT, k0, side, K, columns, lane, 32)
+        cuda.syncwarp()  # both tiles are there
+        for k in range(8):
             for i in range(4):
                 for j in range(2):
-                    total[i, j] += left_piece[warp, i0 + 8 * i, d] * right_piece[warp, d, j0 + 4 * j]
+                    total[i, j] += left_tile[warp, k, i0 + 8 * i] * right_tile[warp, k, j0 + 4 * j]
         cuda.syncwarp()  # all lanes have read them; the next ones may come
     for i in range(4):
         for j in range(2):
@@ -284,43 +272,27 @@ def product_split_k(tile, out, left, LT, right, RT, bias, rows, columns, depth):
     cuda.syncthreads()  # all have read the sums; the next tile's may come
 
 
-@device
-def narrow_tiles(rows, columns):
-    return ceil_div(rows, 32) * ceil_div(columns, 8)
-
-
 @kernel
 def dense_forward_split_k(y, x, w, b, M, N, K):
-    for tile in my_tiles(narrow_tiles(M, N)):
+    for tile in my_tiles(tall_tiles(M, N)):
         product_split_k(tile, y, x, False, w, False, b, M, N, K)
 
 
 @kernel
 def dense_backward_input_split_k(dx, dy, w, M, K, N):
-    for tile in my_tiles(narrow_tiles(M, K)):
+    for tile in my_tiles(tall_tiles(M, K)):
         product_split_k(tile, dx, dy, False, w.T, True, None, M, K, N)
 
 
 @kernel
 def dense_backward_weight_split_k(dw, x, dy, K, N, M):
-    for tile in my_tiles(narrow_tiles(K, N)):
+    for tile in my_tiles(tall_tiles(K, N)):
         product_split_k(tile, dw, x.T, True, dy, False, None, K, N, M)
 
 
 # bias -----------------------------------------------------------------------------------------------------
 
 
-# dense_backward_bias: the column sums of the gradient.
-#
-#   db[n] = sum_m dy[m,n]   reference.py (4)
-#
-# Threads   block (32, 8), one tile of 32 columns with all rows; threadIdx.y walks m in steps of 8.
-# Memory    dy is read once, the least possible.
-# Limit     bound by bandwidth; at a small batch by latency.
-# Barriers  those of the sum.  Threads with n >= N stay alive to reach them and add zeros.
-# Numerics  fixed order of additions: the same bits on every run.
-# Source    the formula.
-# Same op   reference.py (float64)   cpu.py   cuda.cu
 @device
 def dense_backward_bias_tile(tile, scratch, db, dy, N, M):
     n = locate_on_line(tile)

@@ -1,6 +1,6 @@
 """Inverted dropout, its mask drawn by the counter-based generator."""
 
-from ..geometry import fours, plane
+from ..geometry import fours, line
 from ..registry import Op, one_version
 
 FORWARD = Op(
@@ -16,7 +16,7 @@ BACKWARD = Op(
     name="dropout_backward",
     signature="dx(B,C) <- dy(B,C) mask(B,C):uint8 rate",
     flops=lambda B, C: B * C,
-    kernels=one_version(lambda B, C: plane(B, C)),
+    kernels=one_version(lambda B, C: line(B * C)),
 )
 
 OPS = (FORWARD, BACKWARD)

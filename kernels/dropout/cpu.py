@@ -1,4 +1,4 @@
-"""Dropout on the CPU: the mask is kept as a byte an element, so that the backward pass draws nothing again.
+"""Dropout on the CPU: the mask is kept as a byte per element, so that the backward pass draws nothing again.
 
 Drawing and applying are two loops, and whole blocks of four words have no test for the end: both become SIMD.
 """

@@ -37,20 +37,19 @@ extern "C" __global__ void dropout_forward(real* y, unsigned char* mask, const r
 //
 //   dx = mask dy / (1 - rate)   reference.py (3)
 //
-// Threads   block (32, 8), a tile of as many elements.
+// Threads   block (THREADS, 1), a tile of as many elements.
 // Memory    9 bytes per element asked for, 9 in sectors, 9 the least.
 // Limit     bound by bandwidth.
 // Numerics  one rounding.
 __device__ void dropout_backward_tile(int tile, real* dx, const real* dy, const unsigned char* mask, real rate,
-                                      int B, int C) {
-    int b, c;
-    if (!locate(tile, B, C, &b, &c)) return;
-    int i = b * C + c;
+                                      int n) {
+    int i = tile * blockDim.x + threadIdx.x;
+    if (i >= n) return;
     real g = dy[i];
     dx[i] = mask[i] ? g / (1 - rate) : 0;
 }
 
 extern "C" __global__ void dropout_backward(real* dx, const real* dy, const unsigned char* mask, real rate,
                                             int B, int C) {
-    FOR_EACH_TILE(tile, tiles_of(B, C)) dropout_backward_tile(tile, dx, dy, mask, rate, B, C);
+    FOR_EACH_TILE(tile, ceil_div(B * C, blockDim.x)) dropout_backward_tile(tile, dx, dy, mask, rate, B * C);
 }

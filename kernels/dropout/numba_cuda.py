@@ -7,12 +7,10 @@ from ..numba_common import (
     ceil_div,
     cuda,
     divide,
-    locate,
     locate_on_line,
     my_tiles,
     real,
     stream_block,
-    tiles_of,
     uniform,
 )
 from ..numba_source import device, kernel
@@ -41,13 +39,14 @@ def dropout_forward(y, mask, x, iteration, seed, stream, rate, B, C):
 
 @device
 def dropout_backward_tile(tile, dx, dy, mask, rate, B, C):
-    b, c = locate(tile, C)
-    if b >= B or c >= C:
+    b, c = divide(locate_on_line(tile), C)
+    if b >= B:
         return
-    dx[b, c] = dy[b, c] / (real(1) - rate) if mask[b, c] else real(0)
+    g = dy[b, c]
+    dx[b, c] = g / (real(1) - rate) if mask[b, c] else real(0)
 
 
 @kernel
 def dropout_backward(dx, dy, mask, rate, B, C):
-    for tile in my_tiles(tiles_of(B, C)):
+    for tile in my_tiles(ceil_div(B * C, cuda.blockDim.x)):
         dropout_backward_tile(tile, dx, dy, mask, rate, B, C)

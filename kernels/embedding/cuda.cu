@@ -1,4 +1,12 @@
-// Label conditioning: a gather forward, a scatter backward that is written as a gather.
+// Label conditioning: a gather forward, and backward a scatter that is rewritten as a gather.
+//
+//      gather: each row of y         scatter: each row of dy       the same as a gather: each row of
+//      reads its label's row         adds to its label's row       dtable reads the rows with its label
+//
+//      labels  y       table         labels  dy      dtable        dtable      dy      labels
+//         1    0 <---- 1                1    0 ----> 1                 0 <---- none
+//         0    1 <---- 0                0    1 ----> 0                 1 <---- 0       1
+//         1    2 <---- 1                1    2 ----> 1  twice!           <---- 2       1
 
 // embedding_forward: multiply each row by the embedding of its label.
 //
@@ -40,8 +48,9 @@ extern "C" __global__ void embedding_backward_input(real* dx, const real* dy, co
 //
 //   dtable[v,c] = sum over b with labels[b] = v of dy[b,c] x[b,c]   reference.py (3)
 //
-// Threads   block (32, 8), a tile of as many elements of the table.  A scatter turned round: an element of the
-//           table looks for its batch rows, so no two threads write to one place and no atomics are needed.
+// Threads   block (32, 8), a tile of as many elements of the table.  A scatter rewritten as a gather: an
+//           element of the table looks for its batch rows, so no two threads write to one place and no atomics
+//           are needed.
 // Memory    158 bytes per element asked for, 62.3 in sectors, 29.6 the least.  Every thread loads all 32
 //           labels, a warp the same one at a time, which is one sector; dy and x are read once, dtable is
 //           written.

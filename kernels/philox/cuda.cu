@@ -1,5 +1,12 @@
 // Counter-based random numbers: a map from the number of an element to its value, with no state at all.
-// Philox itself is in common.cuh, where dropout finds it too.
+//
+//      thread               0                   1                   2
+//      counter    (0, stream, it)     (1, stream, it)     (2, stream, it)         it: the iteration
+//                     | cipher            | cipher            | cipher
+//      words       0  1  2  3          4  5  6  7          8  9 10 11
+//      y           0  1  2  3          4  5  6  7          8  9 10 11             one access of 16 bytes each
+//
+// The cipher, Philox, and that access, store_quad, are in common.cuh, where dropout finds them too.
 
 // philox_words: the bare generator, for tests against published answers.
 //

@@ -28,7 +28,7 @@ _ORDERS: dict[str | int, int] = {"forward": 0, "reverse": 1}
 _RANDOM = 2
 _MOST_BLOCKS = (2**31 - 1, 65535, 65535)  # CUDA C++ Programming Guide, "Compute Capabilities"
 _MOST_THREADS = (1024, 1024, 64)
-_MOST_THREADS_A_BLOCK = 1024
+_MOST_THREADS_PER_BLOCK = 1024
 _MESSAGE_BYTES = 1024
 
 
@@ -131,8 +131,8 @@ class Library:
             self._seed,
             cooperative,
         )
-        if math.prod(launch.block) > _MOST_THREADS_A_BLOCK:
-            raise ValueError(f"{name}: a block has at most {_MOST_THREADS_A_BLOCK} threads, not {block!r}")
+        if math.prod(launch.block) > _MOST_THREADS_PER_BLOCK:
+            raise ValueError(f"{name}: a block has at most {_MOST_THREADS_PER_BLOCK} threads, not {block!r}")
         cells = [np.array(a.ctypes.data if isinstance(a, np.ndarray) else a) for a in arguments]
         pointers = (ctypes.c_void_p * len(cells))(*(cell.ctypes.data for cell in cells))
         message = ctypes.create_string_buffer(_MESSAGE_BYTES)

@@ -42,9 +42,10 @@ SANITIZERS = {
     "thread": Sanitizer(("-O1", "-fsanitize=thread"), ("-DSIMT_THREAD",), "libtsan.so", "__tsan_init"),
 }
 
-#: How kernels are compiled to be traced: a call at every access that optimising leaves, and one for a copy of
-#: 16 bytes, which SRA would take apart.  Of DWARF 5, addr2line loses the names of files that #line gave.
-_TRACED = ("-gdwarf-4", "-O3", "-fsanitize=thread", "-fno-tree-sra")
+#: How kernels are compiled to be traced: a call at every access that optimising leaves.  Left out are moving
+#: loads into branches, in which versions of g++ differ, and SRA, which takes copies of 16 bytes apart.  Of
+#: DWARF 5, addr2line loses the names of files that #line gave.
+_TRACED = ("-gdwarf-4", "-O3", "-fsanitize=thread", "-fno-tree-sra", "-fno-tree-sink")
 
 _DYNAMIC_SHARED = re.compile(r"extern\s+__shared__\s+(?:__align__\(\d+\)\s*)?([\w ]+?)\s*\b(\w+)\s*\[\s*\]\s*;")
 

@@ -9,11 +9,13 @@
 //   global memory   units are the distinct sectors of 32 bytes; the fewest are those that as many bytes fill
 //   shared memory   units are wavefronts: of the 4-byte words in one of the 32 banks, one is served at a time,
 //                   and lanes that want the same word share it.  Accesses of 8 bytes go by half a warp and those
-//                   of 16 by a quarter, each with wavefronts of its own; the fewest are one for each.
+//                   of 16 by a quarter, each with wavefronts of its own; the fewest are one for each.  Loads go by
+//                   twice as many lanes where each lane l wants what lane l ^ 1 wants, or each what l ^ 2 wants:
+//                   forums.developer.nvidia.com/t/unexpected-shared-memory-bank-conflict/77228 says so of
+//                   Volta and Turing, and /t/373160 found it on an A10 and an H100.
 //
 // What it does not know: lanes that part in a loop and meet again without a barrier are taken to be at the same
-// round of it; a processor may serve two halves or quarters at once where their words are the same; atomics are
-// counted as one access each, whatever they wait for.
+// round of it; atomics are counted as one access each, whatever they wait for.
 #include "trace.h"
 
 #include <dlfcn.h>
@@ -113,8 +115,19 @@ static Units sectors(const Request& request, size_t width) {
     return {count, (bytes + SECTOR - 1) / SECTOR};
 }
 
-static Units wavefronts(const Request& request, size_t width) {
-    const unsigned together = width <= WORD ? warpSize : warpSize * WORD / width;
+static bool neighbours_agree(const Request& request, unsigned distance) {
+    for (unsigned lane = 0; lane < warpSize; ++lane) {
+        unsigned other = lane ^ distance;
+        bool both = request.mask >> lane & request.mask >> other & 1;
+        if (both && request.of_lane[lane] != request.of_lane[other]) return false;
+    }
+    return true;
+}
+
+static Units wavefronts(const Request& request, size_t width, Kind kind) {
+    unsigned together = width <= WORD ? warpSize : warpSize * WORD / width;
+    if (together < warpSize && kind == LOAD && (neighbours_agree(request, 1) || neighbours_agree(request, 2)))
+        together *= 2;
     Units result;
     for (unsigned first = 0; first < warpSize; first += together) {
         uintptr_t address[warpSize], next_word = 0;
@@ -236,7 +249,8 @@ class Recorder {
         const char* first = request.of_lane[__builtin_ctz(request.mask)];
         if (!place.last->holds(first)) place.last = find(first, place);
         SimtTally& tally = tally_of(place, place.last->owner);
-        Units units = (place.last->owner == SHARED ? wavefronts : sectors)(request, place.width);
+        Units units = place.last->owner == SHARED ? wavefronts(request, place.width, place.kind)
+                                                  : sectors(request, place.width);
         tally.requests += 1;
         tally.lanes += request.lanes;
         tally.units += units.units;

@@ -3,8 +3,8 @@
 The kernels are compiled with a call at every access, which ``trace.cpp`` answers, and run as everywhere in this
 package, a fiber for each thread.  What is counted:
 
-- accesses as g++ leaves them after optimising: a value that is kept in a register is loaded once.  NVIDIA's
-  compiler may keep more or fewer of them;
+- accesses as g++ leaves them after optimising: a value that is kept in a register is loaded once, and what is
+  loaded before a branch in the source is loaded there.  g++ 11, 12 and 14 agree; NVIDIA's compiler may not;
 - those to arrays and to shared memory.  A thread's own arrays are registers.
 
     trace(op, kernel, make_arguments(op, sizes, rng), sizes).sectors

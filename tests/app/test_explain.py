@@ -1,23 +1,22 @@
-"""What ``explain`` says of kernels is so: counts known by arithmetic, limits of NVIDIA's calculator, pictures
-that show a conflict; and of every kernel it says something."""
+"""What ``explain`` says of kernels is so: counts known by arithmetic, limits of NVIDIA's calculator; of every
+kernel it says something, and what it cannot do it says in a line."""
 
 import dataclasses
 import json
 import math
-import os
 import re
 import sys
 from collections import defaultdict
-from functools import cache
 from itertools import count
 from xml.etree import ElementTree
 
 import pytest
 from commands import assert_refused, call
+from explained import SMALL, access, made_up, numbers, small
 
 from cgan_raw.calls import costliest, uncalled
 from cgan_raw.explain import __main__ as explain
-from cgan_raw.explain import figures, picture, report, source, subject, svg
+from cgan_raw.explain import figures, picture, report, subject
 from cgan_raw.explain.gpus import DEFAULT, GPUS
 from cgan_raw.kernels.registry import ops
 from cgan_raw.kernels.simt import compiler
@@ -26,29 +25,6 @@ from cgan_raw.kernels.simt import trace as tracer
 NUMBERS = count()
 PLAIN = report.Paint(on=False)
 COLUMNS = 80
-
-
-@cache
-def small(name):
-    """A kernel with all sizes 33, and its trace: awkward, and a block or two."""
-    dims = subject.kernels()[name][0].dims
-    (found,) = subject.subjects([name], ",".join(f"{dim}=33" for dim in dims))
-    return found, figures.traced(found)
-
-
-def numbers(name):
-    return figures.figures(*small(name), GPUS[DEFAULT])
-
-
-def access(units, fewest, requests=1, space="shared", array="", kind="load", example=(), line=1):
-    """A made-up access of full warps, 4 bytes a lane."""
-    file = "/somewhere/cuda.cu"
-    counts = (4, requests, 32 * requests, units, fewest)
-    return tracer.Access(file, line, space, kind, array, *counts, 0, ((file, line),), tuple(example))
-
-
-def made_up(*accesses, blocks=1, rounds=0, walk=None):
-    return tracer.Trace(accesses, 0, 0, blocks, 256, 0, rounds, walk or {})
 
 
 # Every kernel -----------------------------------------------------------------------------------------------
@@ -120,10 +96,10 @@ def planted(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("index", "said", "sectors"),
-    [("b * C + c", "sectors 4 (4)", 4), ("c * B + b", "sectors 32 (4)", 32), ("b * C", "sectors 1 (1)", 1)],
+    [("i", "sectors 4 (4)", 4), ("i % C * B + i / C", "sectors 32 (4)", 32), ("i / C * C", "sectors 1 (1)", 1)],
 )
 def test_a_strided_load_is_seen(planted, index, said, sectors):
-    of, trace = planted("real v = x[b * C + c]", f"real v = x[{index}]")
+    of, trace = planted("real v = x[i]", f"real v = x[{index}]")
     lines = [line for line in report.source(of, trace, COLUMNS, PLAIN) if "| load x" in line]
     assert all(said in line for line in lines)
     moved = figures.figures(of, trace, GPUS["h200"])["bytes"]["in_sectors"]
@@ -293,8 +269,6 @@ def test_without_a_compiler(tmp_path, monkeypatch):
 
 # What is printed --------------------------------------------------------------------------------------------
 
-SMALL = ("--sizes", "M=33,N=33,K=33")
-
 
 def test_without_a_name_all_are_listed():
     result = call(explain.main)
@@ -363,136 +337,3 @@ def test_long_lines_are_folded_whole():
     assert " ".join(" ".join(parts).split()) == " ".join(line.split())
     assert report._folded("x" * 130, 60)[0] == "x" * 60
     assert report._folded("short", 60) == ["short"]
-
-
-# The source -------------------------------------------------------------------------------------------------
-
-
-def test_functions_are_found():
-    for name, (op, _) in subject.kernels().items():
-        found = [item for file in small(name)[0].files for item in source.items(file)]
-        (item,) = (item for item in found if item.name == name)
-        assert name in item.lines[0], op.package
-        assert item.lines[-1] == "}"
-        assert item.file.read_text().splitlines()[item.first - 1] == item.lines[0]
-
-
-BELOW = """
-struct Pair { int a; };
-inline int leaf(int i) { return i; }
-int alone(int i) { return i; }
-int leaf(int i, int j) { return leaf(i + j); }
-"""
-ABOVE = """
-template <int N>
-__device__ int middle(int i) {
-    return leaf(i);
-}
-extern "C" __global__ void __launch_bounds__(256) top(int* y) {
-    y[0] = middle<1>(alone(0));  // not Pair
-}
-"""
-
-
-def test_shown_is_what_leads_to_an_access(tmp_path):
-    below, above = files = tmp_path / "below.cuh", tmp_path / "above.cu"
-    below.write_text(BELOW)
-    above.write_text(ABOVE)
-    places = [(item.name, item.first, len(item.lines)) for file in files for item in source.items(file)]
-    assert places == [
-        ("Pair", 2, 1),
-        ("leaf", 3, 1),
-        ("alone", 4, 1),
-        ("leaf", 5, 1),
-        ("middle", 2, 4),
-        ("top", 6, 3),
-    ]
-    for place, shown in {
-        (str(below), 3): ["leaf", "leaf", "middle", "top"],
-        (str(below), 4): ["alone", "top"],
-        (str(above), 7): ["top"],
-        (str(above), 3): ["middle", "top"],
-    }.items():
-        assert [item.name for item in source.met(files, "top", {place})] == shown, place
-
-
-def test_included_files_are_read_first(tmp_path, monkeypatch):
-    (tmp_path / "included_files").mkdir()
-    (tmp_path / "included_files" / "__init__.py").touch()
-    (tmp_path / "included_files" / "cuda.cu").write_text(
-        '// "b.cuh"\n#include "a.cuh"  // first\n#include "b.cuh"\n'
-    )
-    monkeypatch.syspath_prepend(str(tmp_path))
-    of = small("adam_step")[0]
-    of = dataclasses.replace(of, op=dataclasses.replace(of.op, package="included_files"))
-    assert [file.name for file in of.files] == ["a.cuh", "b.cuh", "cuda.cu"]
-
-
-# Pictures ---------------------------------------------------------------------------------------------------
-
-RECT = "{http://www.w3.org/2000/svg}rect"
-
-
-def cells(canvas):
-    """Coloured rectangles: (x, y, width, height)."""
-    drawn = [rect for rect in ElementTree.fromstring(canvas.document("test")).iter(RECT) if rect.get("fill")]
-    return [tuple(float(rect.get(name)) for name in ("x", "y", "width", "height")) for rect in drawn]
-
-
-@pytest.mark.parametrize(("stride", "rows"), [(1, 1), (2, 2), (8, 8), (32, 32), (33, 1)])
-def test_a_row_is_a_wavefront(stride, rows):
-    canvas = svg.Canvas()
-    picture._wavefronts(canvas, [(lane, 4 * stride * lane) for lane in range(32)], 4)
-    assert len({y for _, y, *_ in cells(canvas)}) == rows
-    assert len(cells(canvas)) == 32
-
-
-def test_lanes_that_want_one_word_share_a_cell():
-    canvas = svg.Canvas()
-    picture._wavefronts(canvas, [(lane, 4 * (lane // 16)) for lane in range(32)], 4)
-    assert len(cells(canvas)) == 2
-    assert canvas.document("").count(">x16<") == 2
-
-
-@pytest.mark.parametrize(("stride", "sectors"), [(4, 4), (8, 8), (32, 32), (0, 1)])
-def test_a_frame_is_a_sector(stride, sectors):
-    canvas = svg.Canvas()
-    picture._strip(canvas, access(0, 0, space="global", example=[(lane, stride * lane) for lane in range(32)]))
-    assert canvas.document("").count('class="frame"') == sectors
-
-
-def test_rectangles_cover_each_element_once():
-    elements = {row * 10 + column: row // 3 for row in range(6) for column in (1, 2, 3, 7)} | {60: 0, 69: 1}
-    covered = {}
-    for value, top, left, rows, columns in picture._rectangles(elements, 10):
-        for index in (10 * r + c for r in range(top, top + rows) for c in range(left, left + columns)):
-            assert index not in covered
-            covered[index] = value
-    assert covered == elements
-    assert len(picture._rectangles(elements, 10)) == 6
-
-
-@pytest.mark.parametrize("name", ["dense_forward_register_tiled", "batch_gather", "dropout_forward"])
-def test_all_is_drawn_within_the_picture(name):
-    root = ElementTree.fromstring(picture.picture(*small(name)))
-    width, height = float(root.get("width")), float(root.get("height"))
-    for rect in root.iter(RECT):
-        x, y, *size = (float(rect.get(name, 0)) for name in ("x", "y", "width", "height"))
-        assert x >= 0
-        assert y >= 0
-        assert x + size[0] <= width
-        assert y + size[1] <= height
-
-
-def test_the_walk_is_that_of_the_tiles(tmp_path):
-    """Block 0 of tiled takes 16 rows of x, 16 columns at a time, two barriers apart."""
-    of, trace = small("dense_forward_tiled")
-    intervals = picture._elements(trace.walk["x"], 4, "interval")
-    assert intervals == {row * 33 + k: k // 16 * 2 for row in range(16) for k in range(33)}
-    threads = picture._elements(trace.walk["y"], 4, "thread")
-    assert threads == {row * 33 + column: 16 * row + column for row in range(16) for column in range(16)}
-    assert trace.rounds == 4  # three tiles, and the bias
-    file = tmp_path / "tiled.svg"
-    assert call(explain.main, of.name, *SMALL, "--svg", file).code == 0
-    assert file.read_text() == picture.picture(of, trace)
-    assert os.listdir(tmp_path) == ["tiled.svg"]

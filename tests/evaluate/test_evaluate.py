@@ -121,7 +121,7 @@ def test_text_says_what_the_json_says(evaluated):
         per_digit = f["conditional_accuracy_per_digit"]
         assert lines[f"accuracy (%), {kind}"] == [f"{100 * value:.1f}" for value in per_digit]
         assert lines[f"diversity, {kind}"] == [f"{value:.2f}" for value in f["diversity_per_digit"]]
-    assert f"generated   {measure.PER_DIGIT} samples a digit" in text
+    assert f"generated   {measure.PER_DIGIT} samples per digit" in text
     assert "1511.01844" in text
     assert text.splitlines()[-1].startswith("saved ")
 

@@ -2,7 +2,7 @@
 
     // Memory    24 bytes per element asked for, 26.1 in sectors, 16 the least.  Shared memory: 1 wavefront per
     //           load, 4 per store.
-    // Barriers  2 per K-tile of 16, 4 per tile: what they are for
+    // Barriers  2 per K-tile of 16, 4 of a warp per tile: what they are for
 
 An element is one of the op's first destination; a product may count per multiply-add.  The numbers are those of
 a launch at the op's costliest call by the network, or at sizes that follow in brackets: (M = N = 256).  They
@@ -16,14 +16,12 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from cgan_raw.kernels import registry
+from cgan_raw.kernels import dense, registry
 from cgan_raw.kernels.geometry import ceil_div
+from cgan_raw.kernels.launch import source_files
 
 FOLDER = Path(registry.__file__).parent
 FIELDS = ("Threads", "Memory", "Limit", "Barriers", "Numerics", "Source")
-
-#: Folders whose headers are still to be rewritten.
-FORMER = ("dense",)
 
 #: Backend -> its file in an op's folder.
 FILES = {"reference": "reference.py", "cuda": "cuda.cu", "numba_cuda": "numba_cuda.py"}
@@ -37,7 +35,7 @@ _SHARED = re.compile(
     rf"Shared memory: (?:({_N}) wavefronts? per load)?(?:, )?(?:({_N})(?: wavefronts?)? per store)?"
     rf"(?P<others>(?:; \w+ {_N}(?:, {_N})?)*)\."
 )
-_BARRIERS = re.compile(r"(\d+)( of a warp)? per (?:tile|K-tile of (\d+))")
+_BARRIERS = re.compile(r"(\d+)( of a warp)? per (?:tile|K-tile of (\w+))")
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,9 @@ def folder_of(op):
 
 @cache
 def source(folder, backend):
-    return (FOLDER / folder / FILES[backend]).read_text(encoding="utf-8")
+    """A file, and what it includes."""
+    files = source_files(FOLDER / folder / FILES[backend])
+    return "".join(path.read_text(encoding="utf-8") for path in files)
 
 
 def header(op, kernel):
@@ -124,7 +124,7 @@ def _barriers(op, text, sizes):
         match = _BARRIERS.fullmatch(words)
         assert match, f"Barriers begins with how many there are per tile or per K-tile: {text}"
         count, of_warp, tile = match.groups()
-        rounds = ceil_div(sizes[op.dims[-1]], int(tile)) if tile else 1
+        rounds = ceil_div(sizes[op.dims[-1]], int(dense.CONSTANTS.get(tile, tile))) if tile else 1
         found["of a warp" if of_warp else "barriers"] += int(count) * rounds
     return found
 

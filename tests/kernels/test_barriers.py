@@ -16,6 +16,7 @@ from cases import on_grid, several_tiles, versions
 
 from cgan_raw.kernels import launch, simt
 from cgan_raw.kernels.dispatch import Modules
+from cgan_raw.kernels.registry import ops
 from cgan_raw.testing import make_arguments
 
 _BARRIER = re.compile(r"__sync(?:threads|warp)\(\);(?=  // )")
@@ -59,25 +60,29 @@ def run(modules, op, kernel):
 KERNELS = {parameter.id: parameter.values for parameter in versions("cuda")}
 
 
+def files(op):
+    """The file of each barrier of an op's module, in their order."""
+    folder = launch.COMMON.parent / op.package.rpartition(".")[2]
+    paths = (launch.COMMON, *launch.source_files(folder / "cuda.cu"))
+    return [str(path.relative_to(folder.parent)) for path in paths for _ in _BARRIER.findall(path.read_text())]
+
+
 def users():
     """Of each barrier, as (file, number), the kernels that pass it."""
-    in_common = len(_BARRIER.findall(launch.COMMON.read_text(encoding="utf-8")))
     modules, found = Modules(simt.Executor()), {}
     for kernel, (op, version) in KERNELS.items():
         switch_off(modules, op, 0)
         run(modules, op, version)
         for barrier in switch_off(modules, op, 0):
-            file = "common.cuh" if barrier <= in_common else f"{op.package.rpartition('.')[2]}/cuda.cu"
-            found.setdefault((file, barrier), []).append(kernel)
+            found.setdefault((files(op)[barrier - 1], barrier), []).append(kernel)
     return found
 
 
 def test_a_dropped_barrier_is_a_data_race(monkeypatch):
     monkeypatch.setattr(launch, "module_source", with_switches)
     barriers = users()
-    for file in {file for file, _ in barriers}:
-        text = (launch.COMMON.parent / file).read_text(encoding="utf-8")
-        assert sum(file == name for name, _ in barriers) == len(_BARRIER.findall(text)), "each is passed"
+    there = {(file, i) for op in ops().values() for i, file in enumerate(files(op), 1)}
+    assert barriers.keys() == there, "each is passed"
     dropped = [(barrier, kernels) for (_, barrier), kernels in barriers.items()]
     command = [sys.executable, "-m", "cgan_raw.kernels.simt.sanitize", "thread", __file__]
     done = subprocess.run(

@@ -22,7 +22,7 @@ ORDERS = ("forward", "reverse", 1)
 #: op, version, what stands in numba_cuda.py, what is planted.
 WRONG = [
     ("leaky_relu_forward", None, "v if v > real(0)", "v if v > real(-1)"),
-    ("leaky_relu_backward", None, "x[b, c] > real(0)", "dy[b, c] > real(0)"),
+    ("leaky_relu_backward", None, "x[b, c] > real(0)", "g > real(0)"),
     ("tanh_forward", None, "math.tanh(x[b, c])", "math.atan(x[b, c])"),
     ("tanh_backward", None, "y[b, c] * y[b, c]", "y[b, c]"),
     ("adam_step", None, "(math.sqrt(vi) + real(eps))", "math.sqrt(vi + real(eps))"),
@@ -42,24 +42,25 @@ WRONG = [
     ("batchnorm_backward", None, "(dbeta_c + xhat * dgamma_c) / real(B)", "dbeta_c / real(B)"),
     ("counters_advance", None, "counters[i] += ", "counters[i] = "),
     ("losses_record", None, "iteration[0] % R", "(iteration[0] + 1) % R"),
-    ("dense_forward", "naive", "range(depth)", "range(depth - 1)"),
-    ("dense_forward", "tiled", "left_piece[y, d]", "left_piece[x, d]"),
-    ("dense_backward_input", "tiled", "uint32(top + i), uint32(side + j)", "uint32(top + j), uint32(side + i)"),
-    ("dense_forward", "register_tiled", "top + y + i * high", "top + y + j * high"),
-    ("dense_backward_weight", "register_tiled", "left_piece[y + i * high, d]", "left_piece[y + i, d]"),
+    ("dense_forward", "uncoalesced", "i >= rows or j", "i >= rows - 1 or j"),
+    ("dense_forward", "naive", "range(K)", "range(K - 1)"),
+    ("dense_forward", "tiled", "left_tile[y, k]", "left_tile[x, k]"),
+    ("dense_backward_input", "tiled", "right_tile[k, x]", "right_tile[x, k]"),
+    ("dense_forward", "register_tiled", "top + y + i * down", "top + y + j * down"),
+    ("dense_backward_weight", "register_tiled", "left_tile[k, y + i * down]", "left_tile[k, y + i]"),
     ("dense_forward", "split_k", "range(SPLITS)", "range(SPLITS - 1)"),
     ("dense_backward_bias", None, "total += dy[m, n]", "total = dy[m, n]"),
 ]
 
 #: The same, of what stops a kernel: the error, and what its message says.
 STOPPED = [
-    ("leaky_relu_forward", None, "if b >= B or c >= C:", "if b >= B:", IndexError, "out of bounds"),
+    ("embedding_forward", None, "if b >= B or c >= C:", "if b >= B:", IndexError, "out of bounds"),
     ("adam_step", None, "if i >= n:", "if i > n:", IndexError, "out of bounds"),
     (
         "dense_forward",
         "tiled",
-        "if row < rows and column < columns else",
-        "if row < rows else",
+        "left_inside = row < rows and",
+        "left_inside =",
         IndexError,
         "out of bounds",
     ),
@@ -85,11 +86,11 @@ STOPPED = [
 #: What a barrier that is dropped separates, and a kernel that misses it.
 BARRIERS = [
     ("the rate is there", "adam_step", None),
-    ("both pieces are there", "dense_forward", "tiled"),
+    ("both tiles are there", "dense_forward", "tiled"),
     ("all have read them", "dense_forward", "tiled"),
-    ("both pieces are there", "dense_backward_input", "register_tiled"),
+    ("both tiles are there", "dense_backward_input", "register_tiled"),
     ("all have read them", "dense_backward_weight", "register_tiled"),
-    ("both pieces are there", "dense_backward_weight", "split_k"),
+    ("both tiles are there", "dense_backward_weight", "split_k"),
     ("all lanes have read them", "dense_forward", "split_k"),
     ("the sums of all warps are there", "dense_forward", "split_k"),
     ("all have read the sums", "dense_forward", "split_k"),
@@ -133,7 +134,7 @@ def _text(name):
 
 
 def check(op, version):
-    for shape in ((5, 7, 9), (9, 34, 60) if len(op.dims) > 1 else (300,)):  # a piece of the depth for each warp
+    for shape in ((5, 7, 9), (9, 34, 60) if len(op.dims) > 1 else (300,)):  # a K-tile for each warp
         sizes = dict(zip(op.dims, shape, strict=False))
         function = LaunchedOp(op, Modules(interpreter.Executor()), version)
         assert_matches_reference(op, function, make_arguments(op, sizes, np.random.default_rng(1)))

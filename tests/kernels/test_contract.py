@@ -104,7 +104,7 @@ def test_backward_ops_have_the_versions_of_the_forward_op(op):
 
 
 @pytest.mark.parametrize(("backend", "wide"), [("cuda", "vectorised"), ("numba_cuda", "register_tiled")])
-def test_products_of_a_mini_batch_share_the_depth(backend, wide):
+def test_products_of_a_mini_batch_share_k(backend, wide):
     """Up to 32 rows: more fill a GPU with wide tiles."""
     op = ops()["dense_forward"]
     there = {kernel.version for kernel in op.kernels if kernel.backend == backend}

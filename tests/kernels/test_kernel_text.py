@@ -4,7 +4,7 @@ import re
 
 import pytest
 from cases import each_version
-from headers import FIELDS, FILES, FOLDER, FORMER, folder_of, header, source
+from headers import FIELDS, FILES, FOLDER, folder_of, header, source
 
 from cgan_raw.kernels import dense
 from cgan_raw.kernels.geometry import THREADS
@@ -43,8 +43,6 @@ def test_header_has_its_fields_in_order(op, kernel):
     assert len(found.lines) <= _MOST_LINES
     first = next(i for i, line in enumerate(found.lines) if line.startswith("Threads "))
     starts = [line for line in found.lines[first:] if not line.startswith(" " * 10)]
-    if folder_of(op) in FORMER:
-        starts = [line for line in starts if not line.startswith("Same op")]
     assert [line[:10].rstrip() for line in starts] == list(order[2:]), "each once; the rest is indented"
 
 
@@ -76,10 +74,10 @@ def test_formula_cites_equations_of_the_reference(op, kernel):
 def test_source_can_be_opened(op, kernel):
     """It is something published, or left out: what is derived here is cited with the formula."""
     source = header(op, kernel).fields.get("Source", "")
-    assert not source or _PUBLISHED.search(source) or folder_of(op) in FORMER
+    assert not source or _PUBLISHED.search(source)
 
 
-@pytest.mark.parametrize("folder", [folder for folder in _IN_BOTH if folder not in FORMER])
+@pytest.mark.parametrize("folder", _IN_BOTH)
 def test_numba_repeats_no_header(folder):
     """What a kernel does is said once, in cuda.cu; its docstring says what differs."""
     text = source(folder, "numba_cuda")
@@ -126,6 +124,7 @@ def test_languages_have_the_same_order(folder):
 
 
 _WITH_COMMON = ("common.cuh", "numba_common.py", *(f"{f}/{FILES[b]}" for f, b in FILES_THERE))
+_WITH_COMMON += tuple(str(path.relative_to(FOLDER)) for path in sorted(FOLDER.glob("*/*.cuh")))
 
 
 @pytest.mark.parametrize("path", _WITH_COMMON)

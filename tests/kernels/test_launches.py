@@ -15,8 +15,12 @@ from cases import Case, awkward_sizes, each_version
 from cgan_raw.calls import network_calls
 from cgan_raw.kernels import launch, numba_common, simt
 from cgan_raw.kernels.dispatch import LaunchedOp, Modules
+from cgan_raw.kernels.geometry import line
 from cgan_raw.kernels.numba_source import bind
 from cgan_raw.kernels.simt.interpreter import Machine, Three, words
+
+#: The first kernel that a reader meets walks elements, not yet tiles.
+FIRST = "leaky_relu_forward"
 
 #: The macro of common.cuh; one that notes the count and walks no tile; a kernel that tells what was noted.
 WALK = "#define FOR_EACH_TILE(tile, count) for (int tile = blockIdx.x; tile < (count); tile += gridDim.x)"
@@ -90,7 +94,10 @@ def assert_one_block_a_tile(op, kernel, modules, counted):
     launched = LaunchedOp(op, modules, kernel.version)
     for sizes in shapes(op, kernel):
         launched(*zeros(op, sizes).values())
-        assert kernel.geometry(**sizes).grid == (counted(op) or 1), sizes  # a sum to one number walks no tiles
+        if op.name == FIRST:
+            assert kernel.geometry(**sizes) == line(sizes["B"] * sizes["C"])
+        else:
+            assert kernel.geometry(**sizes).grid == (counted(op) or 1), sizes  # a sum to one walks no tiles
 
 
 @each_version("cuda")

@@ -81,6 +81,15 @@ extern "C" __global__ void eight(real* y, const real* x, int stride) {
     wide((float2*)y, (const float2*)x, stride);
 }
 
+// Lanes l and l ^ bit want the same 16 bytes: those whose place is the lane's number without this bit.
+extern "C" __global__ void shared_by_lanes(real* y, int bit) {
+    __shared__ float4 tile[32];
+    tile[T] = make_float4(T, T, T, T);
+    __syncthreads();
+    float4 four = tile[T / (2 * bit) * bit + T % bit];
+    y[T] = four.x * four.y + four.z * four.w;
+}
+
 extern "C" __global__ void components(real* y, const real* x) {
     float4 four = ((const float4*)x)[T];
     y[T] = four.x * four.y + four.z * four.w;
@@ -101,6 +110,12 @@ extern "C" __global__ void four_times_four(real* y, const real* x) {
 
 extern "C" __global__ void every_other(real* y, const real* x) {
     if (I % 2 == 0) y[I] = x[I];
+}
+
+// All lanes load, one of them needs it.
+extern "C" __global__ void loaded_before_a_branch(real* y, const real* x) {
+    real value = x[T];
+    if (T == 0) y[0] = value;
 }
 
 // The first half of the first warp stays away; a warp reads a sector of its own.

@@ -7,7 +7,7 @@ import pytest
 
 from cgan_raw.kernels import simt
 from cgan_raw.kernels.geometry import ceil_div
-from cgan_raw.kernels.launch import Module
+from cgan_raw.kernels.launch import Module, source_files
 from cgan_raw.kernels.simt import compiler
 
 HERE = Path(__file__).parent
@@ -220,6 +220,16 @@ def test_geometry_that_no_gpu_takes(faults, grid, block):
 def test_compile_error_names_file_and_line():
     with pytest.raises(simt.BuildError, match=r"does_not_compile\.cu:4:\d+: error: .*undeclared"):
         Module(HERE / "does_not_compile.cu", simt.Executor())
+
+
+@pytest.mark.parametrize(("own", "included", "place"), [("", ";;)", "part.cuh:2"), (";;)", "", "whole.cu:4")])
+def test_compile_error_behind_an_include_names_file_and_line(tmp_path, own, included, place):
+    part, whole = tmp_path / "part.cuh", tmp_path / "whole.cu"
+    part.write_text(f"// its first line\n{included}\n")
+    whole.write_text(f'// its first line\n#include "part.cuh"  // its second\n\n{own}\n')
+    assert source_files(whole) == (whole, part)
+    with pytest.raises(simt.BuildError, match=rf"{place}:\d+: error"):
+        Module(whole, simt.Executor())
 
 
 def test_compiled_once(tmp_path, monkeypatch):

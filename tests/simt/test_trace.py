@@ -157,6 +157,14 @@ def test_wide_goes_by_parts_of_a_warp(patterns, name, width, stride, wavefronts,
     assert found["shared", "store", "", width] == (1, 32, wavefronts, fewest, 0)
 
 
+@pytest.mark.parametrize(("bit", "wavefronts"), [(1, 2), (2, 2), (4, 4), (16, 4), (32, 4)])
+def test_neighbours_that_want_the_same_share_a_wavefront(patterns, bit, wavefronts):
+    """Of loads of 16 bytes: lanes l and l ^ 1, or l and l ^ 2, and no others."""
+    found = counts(patterns("shared_by_lanes", 1, 32, [real(32), bit]))
+    assert found["shared", "load", "", 16] == (1, 32, wavefronts, wavefronts, 0)
+    assert found["shared", "store", "", 16] == (1, 32, 4, 4, 0)
+
+
 def test_dynamic_shared_memory(patterns):
     found = counts(patterns("dynamic", 1, 64, [real(64), real(64)], 64 * 4))
     assert found[SHARED_STORE] == found[SHARED_LOAD] == (2, 64, 2, 2, 0)
@@ -169,6 +177,11 @@ def test_divergent(patterns):
     found = patterns("every_other", 1, 64, [real(64), real(64)])
     assert counts(found) == {LOAD: (2, 32, 8, 4, 2), STORE: (2, 32, 8, 4, 2)}
     assert found.divergent == 4
+
+
+def test_a_load_stays_before_a_branch(patterns):
+    found = counts(patterns("loaded_before_a_branch", 1, 32, [real(1), real(32)]))
+    assert found == {LOAD: (1, 32, 4, 4, 0), STORE: (1, 1, 1, 1, 1)}
 
 
 def test_late_lanes(patterns):

@@ -331,6 +331,10 @@ SPOILT = {
     "cut short": (lambda content: content[:-1000], "generator.safetensors is cut short: "),
     "empty": (lambda content: b"", "cut short: 0 bytes have come"),
     "another file": (lambda content: b"<!doctype html>" * 9, "not a file of safetensors"),
+    "a checkpoint": (
+        lambda content: content.replace(b'"cgan_raw":', b'"gan_crow":'),
+        "do not say of which network",
+    ),
     "another network": (lambda content: content.replace(b'"side\\": 28', b'"side\\": 27'), "another network"),
     "an op": (lambda content: content.replace(b"tanh_forward", b"sinh_forward"), "not here: sinh_forward"),
     "a name": (lambda content: content.replace(b'"dense0.bias":', b'"dense0.bios":'), "have no dense0.bias"),

@@ -42,16 +42,16 @@ function tensors({ entries }) {
   return Object.entries(entries).filter(([name]) => name !== "__metadata__");
 }
 
-// The description of the network, and its tensors by name: functions that write one into a Float32Array of
-// `length` numbers.
+// The description of the network, and its tensors by name, as Float32Arrays.
 export function read(bytes) {
-  const found = header(bytes), description = JSON.parse(found.entries.__metadata__[KEY]);
+  const found = header(bytes), said = found.entries.__metadata__?.[KEY];
+  if (!said) throw new Error("The weights do not say of which network they are.");
   const named = tensors(found).map(([name, { dtype, data_offsets: [from, to] }]) => {
     const Words = dtype === "F16" ? Uint16Array : Float32Array;
     const words = new Words(bytes.buffer, found.start + from, (to - from) / Words.BYTES_PER_ELEMENT);
     return [name, dtype === "F16" ? Float32Array.from(words, single) : words];
   });
-  return { description, tensors: Object.fromEntries(named) };
+  return { description: JSON.parse(said), tensors: Object.fromEntries(named) };
 }
 
 // IEEE 754 binary16 to a number; files have no infinities.

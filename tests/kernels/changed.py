@@ -1,0 +1,18 @@
+"""A folder's CUDA C++ with a change in its text."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from headers import FOLDER
+
+from cgan_raw.kernels.launch import source_files
+
+
+def changed(folder: str, change: Callable[[str], str], place: Path) -> Path:
+    """The path of a ``cuda.cu`` in ``place``; ``change`` makes its text, and that of what it includes."""
+    texts = {path.name: path.read_text(encoding="utf-8") for path in source_files(FOLDER / folder / "cuda.cu")}
+    new = {name: change(text) for name, text in texts.items()}
+    assert new != texts, "the change applies"
+    for name, text in new.items():
+        (place / name).write_text(text, encoding="utf-8")
+    return place / "cuda.cu"
