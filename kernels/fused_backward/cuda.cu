@@ -1,0 +1,350 @@
+// A dense layer's backward pass, what lies below it, and Adam: a product whose weight moves once it has been used.
+//
+//      dy (M, N)                    w, m, v (K, N)                 dx (M, K)
+//      [ all rows, all columns ]    [ 8 rows of a block ]          [ 8 columns, all rows ]
+//
+// A block owns rows of w, and so the columns of dx with all their rows: what lies below can be done in the same
+// kernel, batch normalisation and the embedding's table too.  While 32 columns of its rows are in shared memory, a
+// warp makes the gradient of these elements from the same dy and moves them; no gradient is ever stored.  The
+// columns of the bias are dealt out over the blocks.
+
+#include "../elements.cuh"
+#include "../fused.cuh"
+
+constexpr int BY_ROWS = DEPTH + 1;  // words from one row of w to the next in the right tile
+constexpr int MOST_ROWS = 256;      // of a mini-batch
+
+// ---- the update -----------------------------------------------------------------------------------------------
+
+struct Trained {
+    real *p, *m, *v;
+
+    __device__ void move(int i, real g, Adam adam) {
+        real pi = p[i], mi = m[i], vi = v[i];
+        adam_move(&pi, &mi, &vi, g, adam);
+        p[i] = pi;
+        m[i] = mi;
+        v[i] = vi;
+    }
+};
+
+// What a block needs to update its rows of w, from k0 on: x(row, k) is the layer's input.
+template <class X, class Dy>
+struct Update {
+    Trained w, b;
+    Adam adam;
+    X x;
+    Dy dy;
+    int tile, blocks, M, N, K;
+
+    static constexpr bool trains = true;
+
+    // Adds to the gradient of rows 4 (lane / 8 % 2) + i, columns 4 (lane % 8) + j of a tile, every second row m.
+    template <class Input>
+    __device__ void add(real (&g)[4][4], real* db, const Tiles& tiles, Input input) {
+        int lane = thread_in_block() % 32, n = lane % 8 * 4;
+        for (int m = lane / 16; n < DEPTH && m < ROWS; m += 2) {
+            real a[4];
+            for (int i = 0; i < 4; ++i) a[i] = input(m, lane / 8 % 2 * 4 + i);
+            for (int j = 0; j < 4; ++j) {
+                real d = tiles.left[m * LEFT + n + j];
+                for (int i = 0; i < 4; ++i) g[i][j] += a[i] * d;
+            }
+        }
+        if (db && lane < DEPTH)
+            for (int m = 0; m < ROWS; ++m) *db += tiles.left[m * LEFT + lane];
+    }
+
+    // Moves columns n0 to n0 + DEPTH - 1 of the block's rows of w.  The warp's tiles hold these of w, and of dy
+    // the rows from `top` on, the last ones, of which `inputs` has x; those before are fetched again.
+    __device__ void move(Tiles& tiles, const real* inputs, int top, int n0) {
+        int lane = thread_in_block() % 32, half = lane / 16, k0 = tile * COLUMNS;
+        real g[4][4] = {}, db = 0;
+        bool of_bias = n0 / DEPTH % blocks == tile;
+        add(g, of_bias ? &db : nullptr, tiles, [&](int m, int k) { return inputs[m * COLUMNS + k]; });
+        for (int first = 0; first < top; first += ROWS) {
+            __syncwarp();  // all lanes have read the rows before these
+            load_left(tiles, [&](int row, int n) { return n < N ? dy(first + row, n) : 0; }, n0);
+            __syncwarp();  // these are there
+            add(g, of_bias ? &db : nullptr, tiles,
+                [&](int m, int k) { return k0 + k < K ? x(first + m, k0 + k) : 0; });
+        }
+        add_halves(g);
+        int n = lane % 8 * 4, there = N - n0 - n;
+        for (int i = 0; i < 2; ++i) {
+            int row = lane / 8 % 2 * 4 + 2 * half + i, at = (k0 + row) * N + n0 + n;
+            if (k0 + row >= K || there <= 0 || n >= DEPTH) continue;
+            Quad<real> p, m = load_quad(w.m + at, there), v = load_quad(w.v + at, there);
+            for (int j = 0; j < 4; ++j) {
+                p.v[j] = tiles.right[row * BY_ROWS + n + j];
+                adam_move(&p.v[j], &m.v[j], &v.v[j], half ? g[2 + i][j] : g[i][j], adam);
+            }
+            store_quad(w.p + at, p, there);
+            store_quad(w.m + at, m, there);
+            store_quad(w.v + at, v, there);
+        }
+        if (of_bias && lane < DEPTH && n0 + lane < N) b.move(n0 + lane, db, adam);
+    }
+};
+
+// Where the layer stays as it is.
+struct Frozen {
+    static constexpr bool trains = false;
+};
+
+// ---- the product ----------------------------------------------------------------------------------------------
+
+// For each row of a tile's columns: below(row, column, dy w^T), also of those outside, with 0; then, with an
+// update, that of the tile's rows of w.
+template <class Dy, class Below, class Layer>
+__device__ void backward_tile(int tile, Tiles* tiles, real* inputs, Dy dy, const real* w, int M, int N, int K,
+                              Below below, Layer layer) {
+    int k0 = tile * COLUMNS, k = k0 + threadIdx.x;
+    for (int top = 0; top < M; top += ROWS) {
+        bool last = top + ROWS >= M;
+        if constexpr (Layer::trains) {
+            int m = top + threadIdx.y;
+            if (last) inputs[thread_in_block()] = m < M && k < K ? layer.x(m, k) : 0;
+            __syncthreads();  // the inputs are there
+        }
+        auto left = [&](int row, int n) { return top + row < M && n < N ? dy(top + row, n) : 0; };
+        auto right = [&](int column, int n) { return k0 + column < K && n < N ? w[(k0 + column) * N + n] : 0; };
+        real sum = product<BY_ROWS, false>(tiles, left, right, N, [&](int n0) {
+            if constexpr (Layer::trains)
+                if (last) layer.move(tiles[thread_in_block() / 32], inputs, top, n0);
+        });
+        below(top + threadIdx.y, k, sum);
+    }
+}
+
+// ---- the head -------------------------------------------------------------------------------------------------
+
+// dlogits of all rows, in shared memory; the first block records loss, accuracy and, where it is asked for, them.
+__device__ void head(real* of_logits, real* scratch, real* loss, real* accuracy, real* dlogits, const real* y,
+                     const real* head_w, const real* head_b, real target, int M, int N) {
+    int lane = thread_in_block() % 32, warp = thread_in_block() / 32;
+    for (int m = warp; m < M; m += WARPS) {
+        real sum = 0;
+        for (int n = lane; n < N; n += 32) sum += y[m * N + n] * head_w[n];
+        sum = sum_over_warp(sum);
+        if (lane == 0) of_logits[m] = sum + head_b[0];
+    }
+    __syncthreads();  // the logits are there
+    int m = thread_in_block();
+    real logit = m < M ? of_logits[m] : 0;
+    if (m < M) of_logits[m] = bce_gradient(logit, target, M);
+    if (blockIdx.x == 0) {
+        if (m < M && dlogits) dlogits[m] = of_logits[m];
+        real of_loss = sum_over_warp(m < M ? bce_loss(logit, target) : 0);
+        real of_right = sum_over_warp(m < M ? bce_right(logit, target) : 0);
+        if (lane == 0) {
+            scratch[warp] = of_loss;
+            scratch[WARPS + warp] = of_right;
+        }
+    }
+    __syncthreads();  // the gradients are there, and the first block's sums
+    if (blockIdx.x == 0 && thread_in_block() == 0) {
+        for (int w = 1; w < WARPS; ++w) {
+            scratch[0] += scratch[w];
+            scratch[WARPS] += scratch[WARPS + w];
+        }
+        loss[0] = scratch[0] / M;
+        accuracy[0] = scratch[WARPS] / M;
+    }
+}
+
+#define HEAD_DY                                                                                        \
+    auto dy = [&](int m, int n) {                                                                      \
+        int i = m * N + n;                                                                             \
+        real g = dropped_out(of_logits[m] * head_w[n], mask[i], rate);                                 \
+        return leaky_relu_gradient(g, y[i], slope);                                                    \
+    };                                                                                                 \
+    auto below = [&](int m, int k, real g) {                                                           \
+        int i = m * K + k;                                                                             \
+        if (m < M && k < K) dx[i] = leaky_relu_gradient(dropped_out(g, x_mask[i], rate), x[i], slope); \
+    }
+
+#define GIVEN_DY auto given = [&](int m, int n) { return dy[m * N + n]; }
+#define INPUT_X auto input = [&](int m, int k) { return x[m * K + k]; }
+
+// The rate is one thread's work: in double, as in adam_step.
+#define ADAM                                                                              \
+    __shared__ real rate_of_adam;                                                         \
+    if (thread_in_block() == 0) rate_of_adam = adam_rate(t, learning_rate, beta1, beta2); \
+    __syncthreads();                                                                      \
+    Adam adam = {beta1, beta2, eps, rate_of_adam}
+
+// ---- frozen ---------------------------------------------------------------------------------------------------
+
+extern "C" __global__ void fused_backward_head(real* loss, real* accuracy, real* dx, const real* y,
+                                               const unsigned char* mask, const real* head_w,
+                                               const real* head_b, const real* w, const real* x,
+                                               const unsigned char* x_mask, real target, real slope, real rate,
+                                               int M, int K, int N) {
+    __shared__ Tiles tiles[WARPS];
+    __shared__ real of_logits[MOST_ROWS], scratch[2 * WARPS];
+    head(of_logits, scratch, loss, accuracy, nullptr, y, head_w, head_b, target, M, N);
+    HEAD_DY;
+    FOR_EACH_TILE(tile, ceil_div(K, COLUMNS))
+    backward_tile(tile, tiles, nullptr, dy, w, M, N, K, below, Frozen());
+}
+
+extern "C" __global__ void fused_backward_leaky_relu(real* dx, const real* dy, const real* w, const real* x,
+                                                     real slope, int M, int K, int N) {
+    __shared__ Tiles tiles[WARPS];
+    GIVEN_DY;
+    auto below = [&](int m, int k, real g) {
+        if (m < M && k < K) dx[m * K + k] = leaky_relu_gradient(g, x[m * K + k], slope);
+    };
+    FOR_EACH_TILE(tile, ceil_div(K, COLUMNS))
+    backward_tile(tile, tiles, nullptr, given, w, M, N, K, below, Frozen());
+}
+
+extern "C" __global__ void fused_backward_tanh(real* dx, const real* dy, const real* w, const real* x, int M,
+                                               int K, int N) {
+    __shared__ Tiles tiles[WARPS];
+    GIVEN_DY;
+    auto below = [&](int m, int k, real g) {
+        if (m < M && k < K) dx[m * K + k] = tanh_gradient(g, x[m * K + k]);
+    };
+    FOR_EACH_TILE(tile, ceil_div(K, COLUMNS))
+    backward_tile(tile, tiles, nullptr, given, w, M, N, K, below, Frozen());
+}
+
+extern "C" __global__ void fused_backward_embedding(real* dx, const real* dy, const real* w, const real* x,
+                                                    const real* table, const int* labels, int M, int K, int N,
+                                                    int V) {
+    __shared__ Tiles tiles[WARPS];
+    GIVEN_DY;
+    auto below = [&](int m, int k, real g) {
+        if (m < M && k < K) dx[m * K + k] = tanh_gradient(g * table[labels[m] * K + k], x[m * K + k]);
+    };
+    FOR_EACH_TILE(tile, ceil_div(K, COLUMNS))
+    backward_tile(tile, tiles, nullptr, given, w, M, N, K, below, Frozen());
+}
+
+// ---- trained --------------------------------------------------------------------------------------------------
+
+template <class X, class Dy>
+__device__ Update<X, Dy> update(int tile, Trained w, Trained b, Adam adam, X x, Dy dy, int M, int N, int K) {
+    return {w, b, adam, x, dy, tile, ceil_div(K, COLUMNS), M, N, K};
+}
+
+extern "C" __global__ void fused_train_head(real* loss, real* accuracy, real* dlogits, real* dx, real* w,
+                                            real* w_m, real* w_v, real* b, real* b_m, real* b_v, const real* y,
+                                            const unsigned char* mask, const real* head_w, const real* head_b,
+                                            const real* x, const unsigned char* x_mask, const long long* t,
+                                            real target, real slope, real rate, double learning_rate,
+                                            double beta1, double beta2, double eps, int M, int K, int N) {
+    __shared__ Tiles tiles[WARPS];
+    __shared__ real inputs[THREADS], of_logits[MOST_ROWS], scratch[2 * WARPS];
+    ADAM;
+    head(of_logits, scratch, loss, accuracy, dlogits, y, head_w, head_b, target, M, N);
+    HEAD_DY;
+    INPUT_X;
+    FOR_EACH_TILE(tile, ceil_div(K, COLUMNS))
+    backward_tile(tile, tiles, inputs, dy, w, M, N, K, below,
+                  update(tile, {w, w_m, w_v}, {b, b_m, b_v}, adam, input, dy, M, N, K));
+}
+
+extern "C" __global__ void fused_train_leaky_relu(real* dx, real* w, real* w_m, real* w_v, real* b, real* b_m,
+                                                  real* b_v, const real* dy, const real* x, const long long* t,
+                                                  real slope, double learning_rate, double beta1, double beta2,
+                                                  double eps, int M, int K, int N) {
+    __shared__ Tiles tiles[WARPS];
+    __shared__ real inputs[THREADS];
+    ADAM;
+    GIVEN_DY;
+    INPUT_X;
+    auto below = [&](int m, int k, real g) {
+        if (m < M && k < K) dx[m * K + k] = leaky_relu_gradient(g, x[m * K + k], slope);
+    };
+    FOR_EACH_TILE(tile, ceil_div(K, COLUMNS))
+    backward_tile(tile, tiles, inputs, given, w, M, N, K, below,
+                  update(tile, {w, w_m, w_v}, {b, b_m, b_v}, adam, input, given, M, N, K));
+}
+
+__device__ void norm_below(int tile, real* scratch, real* dx, Trained gamma, Trained beta, const real* r,
+                           const real* mean, const real* rstd, real first, real slope, Adam adam, int M,
+                           int K) {
+    int c = tile * COLUMNS + threadIdx.x;
+    bool inside = c < K;
+    real mean_c = inside ? mean[c] : 0, rstd_c = inside ? rstd[c] : 0, gamma_c = inside ? gamma.p[c] : 0;
+    auto dy = [&](int m) { return m < ROWS ? first : dx[m * K + c]; };
+    auto x = [&](int m) { return r[m * K + c]; };
+    NormGradients of = column_gradients(dy, x, mean_c, rstd_c, inside, M, scratch);
+    if (!inside) return;  // no barrier below
+    for (int m = threadIdx.y; m < M; m += ROWS) {
+        real g = normalised_gradient(dy(m), x(m), mean_c, rstd_c, gamma_c, of, M);
+        dx[m * K + c] = leaky_relu_gradient(g, x(m), slope);
+    }
+    if (threadIdx.y == 0) gamma.move(c, of.dgamma, adam);
+    if (threadIdx.y == 1) beta.move(c, of.dbeta, adam);
+}
+
+extern "C" __global__ void fused_train_batchnorm(real* dx, real* w, real* w_m, real* w_v, real* b, real* b_m,
+                                                 real* b_v, real* gamma, real* gamma_m, real* gamma_v,
+                                                 real* beta, real* beta_m, real* beta_v, const real* dy,
+                                                 const real* x, const real* r, const real* mean,
+                                                 const real* rstd, const long long* t, real slope,
+                                                 double learning_rate, double beta1, double beta2, double eps,
+                                                 int M, int K, int N) {
+    __shared__ Tiles tiles[WARPS];
+    __shared__ real inputs[THREADS], scratch[THREADS];
+    ADAM;
+    GIVEN_DY;
+    INPUT_X;
+    FOR_EACH_TILE(tile, ceil_div(K, COLUMNS)) {
+        real first = 0;  // of this thread's rows; others are read again
+        auto below = [&](int m, int k, real g) {
+            if (m < ROWS) first = g;
+            if (m >= ROWS && m < M && k < K) dx[m * K + k] = g;
+        };
+        backward_tile(tile, tiles, inputs, given, w, M, N, K, below,
+                      update(tile, {w, w_m, w_v}, {b, b_m, b_v}, adam, input, given, M, N, K));
+        norm_below(tile, scratch, dx, {gamma, gamma_m, gamma_v}, {beta, beta_m, beta_v}, r, mean, rstd, first,
+                   slope, adam, M, K);
+    }
+}
+
+extern "C" __global__ void fused_train_embedding(real* w, real* w_m, real* w_v, real* b, real* b_m, real* b_v,
+                                                 real* table, real* table_m, real* table_v, const real* dy,
+                                                 const real* x, const int* labels, const long long* t,
+                                                 double learning_rate, double beta1, double beta2, double eps,
+                                                 int K, int N, int V, int M) {
+    __shared__ Tiles tiles[WARPS];
+    __shared__ real inputs[THREADS], products[THREADS];
+    ADAM;
+    GIVEN_DY;
+    auto input = [&](int m, int k) { return x[m * K + k] * table[labels[m] * K + k]; };
+    FOR_EACH_TILE(tile, ceil_div(K, COLUMNS)) {
+        real of_label = 0;  // the gradient of row threadIdx.y of the table, in this thread's column
+        auto below = [&](int m, int k, real g) {
+            products[thread_in_block()] = m < M && k < K ? g * x[m * K + k] : 0;
+            __syncthreads();  // those of all rows are there
+            int top = m - threadIdx.y;
+            for (int row = 0; row < ROWS && top + row < M; ++row)
+                if (labels[top + row] == (int)threadIdx.y) of_label += products[row * COLUMNS + threadIdx.x];
+            __syncthreads();  // all have read them; the next rows' may come
+        };
+        backward_tile(tile, tiles, inputs, given, w, M, N, K, below,
+                      update(tile, {w, w_m, w_v}, {b, b_m, b_v}, adam, input, given, M, N, K));
+        int k = tile * COLUMNS + threadIdx.x, v = threadIdx.y;
+        if (k < K && v < V) Trained{table, table_m, table_v}.move(v * K + k, of_label, adam);
+    }
+}
+
+extern "C" __global__ void fused_train_dense(real* w, real* w_m, real* w_v, real* b, real* b_m, real* b_v,
+                                             const real* dy, const real* x, const long long* t,
+                                             double learning_rate, double beta1, double beta2, double eps,
+                                             int K, int N, int M) {
+    __shared__ Tiles tiles[WARPS];
+    __shared__ real inputs[THREADS];
+    ADAM;
+    GIVEN_DY;
+    INPUT_X;
+    auto below = [](int, int, real) {};
+    FOR_EACH_TILE(tile, ceil_div(K, COLUMNS))
+    backward_tile(tile, tiles, inputs, given, w, M, N, K, below,
+                  update(tile, {w, w_m, w_v}, {b, b_m, b_v}, adam, input, given, M, N, K));
+}
