@@ -11,15 +11,14 @@
 #include "../elements.cuh"
 #include "../fused.cuh"
 
-constexpr int BY_ROWS = DEPTH + 1;  // words from one row of w to the next in the right tile
-constexpr int MOST_ROWS = 256;      // of a mini-batch
+constexpr int MOST_ROWS = 256;  // of a mini-batch
 
 // ---- the update -----------------------------------------------------------------------------------------------
 
 struct Trained {
     real *p, *m, *v;
 
-    __device__ void move(int i, real g, Adam adam) {
+    __device__ void move(int i, real g, Adam adam) const {
         real pi = p[i], mi = m[i], vi = v[i];
         adam_move(&pi, &mi, &vi, g, adam);
         p[i] = pi;
@@ -39,51 +38,63 @@ struct Update {
 
     static constexpr bool trains = true;
 
-    // Adds to the gradient of rows 4 (lane / 8 % 2) + i, columns 4 (lane % 8) + j of a tile, every second row m.
-    template <class Input>
-    __device__ void add(real (&g)[4][4], real* db, const Tiles& tiles, Input input) {
-        int lane = thread_in_block() % 32, n = lane % 8 * 4;
-        for (int m = lane / 16; n < DEPTH && m < ROWS; m += 2) {
-            real a[4];
-            for (int i = 0; i < 4; ++i) a[i] = input(m, lane / 8 % 2 * 4 + i);
-            for (int j = 0; j < 4; ++j) {
-                real d = tiles.left[m * LEFT + n + j];
-                for (int i = 0; i < 4; ++i) g[i][j] += a[i] * d;
+    // Adds to the gradient of rows 4 low + i, columns 4 mid + j of a K-tile of w, by every second row of the
+    // mini-batch; inputs(row of the mini-batch, of w) are the layer's inputs there and at the next row of w.
+    template <class Inputs>
+    __device__ static void add(real (&g)[4][4], const Tiles& tiles, Inputs inputs) {
+        Lane lane;
+        for (int m = lane.half; 4 * lane.mid < DEPTH && m < ROWS; m += 2)
+            for (int i = 0; i < 4; i += 2) {
+                Pair a = inputs(m, 4 * lane.low + i);
+                for (int j = 0; j < 4; j += 2) {
+                    Pair d = load_pair(tiles.left + m * STRIDE + 4 * lane.mid + j);
+                    for (int ii = 0; ii < 2; ++ii)
+                        for (int jj = 0; jj < 2; ++jj) g[i + ii][j + jj] += a.v[ii] * d.v[jj];
+                }
             }
-        }
-        if (db && lane < DEPTH)
-            for (int m = 0; m < ROWS; ++m) *db += tiles.left[m * LEFT + lane];
+    }
+
+    // Adds to the gradient of a lane's column of the bias.
+    __device__ static void add_bias(real& db, const Tiles& tiles) {
+        int lane = Lane().number;
+        for (int m = 0; lane < DEPTH && m < ROWS; ++m) db += tiles.left[m * STRIDE + lane];
     }
 
     // Moves columns n0 to n0 + DEPTH - 1 of the block's rows of w.  The warp's tiles hold these of w, and of dy
     // the rows from `top` on, the last ones, of which `inputs` has x; those before are fetched again.
-    __device__ void move(Tiles& tiles, const real* inputs, int top, int n0) {
-        int lane = thread_in_block() % 32, half = lane / 16, k0 = tile * COLUMNS;
-        real g[4][4] = {}, db = 0;
+    __device__ void move(Tiles& tiles, const real* inputs, int top, int n0) const {
+        Lane lane;
+        int k0 = tile * COLUMNS, n = 4 * lane.mid, there = N - n0 - n;
         bool of_bias = n0 / DEPTH % blocks == tile;
-        add(g, of_bias ? &db : nullptr, tiles, [&](int m, int k) { return inputs[m * COLUMNS + k]; });
+        real g[4][4] = {}, db = 0;
+        add(g, tiles, [&](int m, int k) { return load_pair(inputs + m * COLUMNS + k); });
+        if (of_bias) add_bias(db, tiles);
         for (int first = 0; first < top; first += ROWS) {
             __syncwarp();  // all lanes have read the rows before these
-            load_left(tiles, [&](int row, int n) { return n < N ? dy(first + row, n) : 0; }, n0);
+            auto rows = [&](int column) {
+                auto element = dy(column);
+                return [=, N = N](int row) { return column < N ? element(first + row) : 0; };
+            };
+            load_left(tiles, rows, n0);
             __syncwarp();  // these are there
-            add(g, of_bias ? &db : nullptr, tiles,
-                [&](int m, int k) { return k0 + k < K ? x(first + m, k0 + k) : 0; });
+            auto input = [&](int m, int k) { return k < K ? x(k)(first + m) : 0; };
+            add(g, tiles, [&](int m, int k) { return Pair{{input(m, k0 + k), input(m, k0 + k + 1)}}; });
+            if (of_bias) add_bias(db, tiles);
         }
         add_halves(g);
-        int n = lane % 8 * 4, there = N - n0 - n;
         for (int i = 0; i < 2; ++i) {
-            int row = lane / 8 % 2 * 4 + 2 * half + i, at = (k0 + row) * N + n0 + n;
+            int row = 4 * lane.low + 2 * i + lane.half, at = (k0 + row) * N + n0 + n;
             if (k0 + row >= K || there <= 0 || n >= DEPTH) continue;
             Quad<real> p, m = load_quad(w.m + at, there), v = load_quad(w.v + at, there);
             for (int j = 0; j < 4; ++j) {
-                p.v[j] = tiles.right[row * BY_ROWS + n + j];
-                adam_move(&p.v[j], &m.v[j], &v.v[j], half ? g[2 + i][j] : g[i][j], adam);
+                p.v[j] = tiles.right[row * STRIDE + n + j];
+                adam_move(&p.v[j], &m.v[j], &v.v[j], lane.half ? g[2 * i + 1][j] : g[2 * i][j], adam);
             }
             store_quad(w.p + at, p, there);
             store_quad(w.m + at, m, there);
             store_quad(w.v + at, v, there);
         }
-        if (of_bias && lane < DEPTH && n0 + lane < N) b.move(n0 + lane, db, adam);
+        if (of_bias && lane.number < DEPTH && n0 + lane.number < N) b.move(n0 + lane.number, db, adam);
     }
 };
 
@@ -95,8 +106,8 @@ struct Frozen {
 // ---- the product ----------------------------------------------------------------------------------------------
 
 // For each row of a tile's columns: below(row, column, dy w^T), also of those outside, with 0; then, with an
-// update, that of the tile's rows of w.
-template <class Dy, class Below, class Layer>
+// update, that of the tile's rows of w.  Without INPUT, there is the update alone.
+template <bool INPUT, class Dy, class Below, class Layer>
 __device__ void backward_tile(int tile, Tiles* tiles, real* inputs, Dy dy, const real* w, int M, int N, int K,
                               Below below, Layer layer) {
     int k0 = tile * COLUMNS, k = k0 + threadIdx.x;
@@ -104,12 +115,15 @@ __device__ void backward_tile(int tile, Tiles* tiles, real* inputs, Dy dy, const
         bool last = top + ROWS >= M;
         if constexpr (Layer::trains) {
             int m = top + threadIdx.y;
-            if (last) inputs[thread_in_block()] = m < M && k < K ? layer.x(m, k) : 0;
+            if (last) inputs[thread_in_block()] = m < M && k < K ? layer.x(k)(m) : 0;
             __syncthreads();  // the inputs are there
         }
-        auto left = [&](int row, int n) { return top + row < M && n < N ? dy(top + row, n) : 0; };
+        auto left = [&](int n) {
+            auto element = dy(n);
+            return [=](int row) { return top + row < M && n < N ? element(top + row) : 0; };
+        };
         auto right = [&](int column, int n) { return k0 + column < K && n < N ? w[(k0 + column) * N + n] : 0; };
-        real sum = product<BY_ROWS, false>(tiles, left, right, N, [&](int n0) {
+        real sum = product<INPUT, false>(tiles, left, right, N, [&](int n0) {
             if constexpr (Layer::trains)
                 if (last) layer.move(tiles[thread_in_block() / 32], inputs, top, n0);
         });
@@ -153,19 +167,21 @@ __device__ void head(real* of_logits, real* scratch, real* loss, real* accuracy,
     }
 }
 
-#define HEAD_DY                                                                                        \
-    auto dy = [&](int m, int n) {                                                                      \
-        int i = m * N + n;                                                                             \
-        real g = dropped_out(of_logits[m] * head_w[n], mask[i], rate);                                 \
-        return leaky_relu_gradient(g, y[i], slope);                                                    \
-    };                                                                                                 \
-    auto below = [&](int m, int k, real g) {                                                           \
-        int i = m * K + k;                                                                             \
-        if (m < M && k < K) dx[i] = leaky_relu_gradient(dropped_out(g, x_mask[i], rate), x[i], slope); \
-    }
+// What arrives below the head, as a factor of a product.
+struct HeadGradient {
+    const real *dlogits, *head_w, *y;
+    const unsigned char* mask;
+    real slope, rate;
+    int columns;
 
-#define GIVEN_DY auto given = [&](int m, int n) { return dy[m * N + n]; }
-#define INPUT_X auto input = [&](int m, int k) { return x[m * K + k]; }
+    __device__ auto operator()(int column) const {
+        real factor = column < columns ? head_w[column] : 0;
+        return [*this, factor, column](int row) {
+            int i = row * columns + column;
+            return leaky_relu_gradient(dropped_out(dlogits[row] * factor, mask[i], rate), y[i], slope);
+        };
+    }
+};
 
 // The rate is one thread's work: in double, as in adam_step.
 #define ADAM                                                                              \
@@ -184,43 +200,47 @@ extern "C" __global__ void fused_backward_head(real* loss, real* accuracy, real*
     __shared__ Tiles tiles[WARPS];
     __shared__ real of_logits[MOST_ROWS], scratch[2 * WARPS];
     head(of_logits, scratch, loss, accuracy, nullptr, y, head_w, head_b, target, M, N);
-    HEAD_DY;
+    HeadGradient dy = {of_logits, head_w, y, mask, slope, rate, N};
+    auto below = [&](int m, int k, real g) {
+        int i = m * K + k;
+        if (m < M && k < K) dx[i] = leaky_relu_gradient(dropped_out(g, x_mask[i], rate), x[i], slope);
+    };
     FOR_EACH_TILE(tile, ceil_div(K, COLUMNS))
-    backward_tile(tile, tiles, nullptr, dy, w, M, N, K, below, Frozen());
+    backward_tile<true>(tile, tiles, nullptr, dy, w, M, N, K, below, Frozen());
 }
 
 extern "C" __global__ void fused_backward_leaky_relu(real* dx, const real* dy, const real* w, const real* x,
                                                      real slope, int M, int K, int N) {
     __shared__ Tiles tiles[WARPS];
-    GIVEN_DY;
+    Matrix given = {dy, N};
     auto below = [&](int m, int k, real g) {
         if (m < M && k < K) dx[m * K + k] = leaky_relu_gradient(g, x[m * K + k], slope);
     };
     FOR_EACH_TILE(tile, ceil_div(K, COLUMNS))
-    backward_tile(tile, tiles, nullptr, given, w, M, N, K, below, Frozen());
+    backward_tile<true>(tile, tiles, nullptr, given, w, M, N, K, below, Frozen());
 }
 
 extern "C" __global__ void fused_backward_tanh(real* dx, const real* dy, const real* w, const real* x, int M,
                                                int K, int N) {
     __shared__ Tiles tiles[WARPS];
-    GIVEN_DY;
+    Matrix given = {dy, N};
     auto below = [&](int m, int k, real g) {
         if (m < M && k < K) dx[m * K + k] = tanh_gradient(g, x[m * K + k]);
     };
     FOR_EACH_TILE(tile, ceil_div(K, COLUMNS))
-    backward_tile(tile, tiles, nullptr, given, w, M, N, K, below, Frozen());
+    backward_tile<true>(tile, tiles, nullptr, given, w, M, N, K, below, Frozen());
 }
 
 extern "C" __global__ void fused_backward_embedding(real* dx, const real* dy, const real* w, const real* x,
                                                     const real* table, const int* labels, int M, int K, int N,
                                                     int V) {
     __shared__ Tiles tiles[WARPS];
-    GIVEN_DY;
+    Matrix given = {dy, N};
     auto below = [&](int m, int k, real g) {
         if (m < M && k < K) dx[m * K + k] = tanh_gradient(g * table[labels[m] * K + k], x[m * K + k]);
     };
     FOR_EACH_TILE(tile, ceil_div(K, COLUMNS))
-    backward_tile(tile, tiles, nullptr, given, w, M, N, K, below, Frozen());
+    backward_tile<true>(tile, tiles, nullptr, given, w, M, N, K, below, Frozen());
 }
 
 // ---- trained --------------------------------------------------------------------------------------------------
@@ -237,14 +257,18 @@ extern "C" __global__ void fused_train_head(real* loss, real* accuracy, real* dl
                                             real target, real slope, real rate, double learning_rate,
                                             double beta1, double beta2, double eps, int M, int K, int N) {
     __shared__ Tiles tiles[WARPS];
-    __shared__ real inputs[THREADS], of_logits[MOST_ROWS], scratch[2 * WARPS];
+    __shared__ __align__(16) real inputs[THREADS], of_logits[MOST_ROWS], scratch[2 * WARPS];
     ADAM;
     head(of_logits, scratch, loss, accuracy, dlogits, y, head_w, head_b, target, M, N);
-    HEAD_DY;
-    INPUT_X;
+    HeadGradient dy = {of_logits, head_w, y, mask, slope, rate, N};
+    auto below = [&](int m, int k, real g) {
+        int i = m * K + k;
+        if (m < M && k < K) dx[i] = leaky_relu_gradient(dropped_out(g, x_mask[i], rate), x[i], slope);
+    };
+    Matrix input = {x, K};
     FOR_EACH_TILE(tile, ceil_div(K, COLUMNS))
-    backward_tile(tile, tiles, inputs, dy, w, M, N, K, below,
-                  update(tile, {w, w_m, w_v}, {b, b_m, b_v}, adam, input, dy, M, N, K));
+    backward_tile<true>(tile, tiles, inputs, dy, w, M, N, K, below,
+                        update(tile, {w, w_m, w_v}, {b, b_m, b_v}, adam, input, dy, M, N, K));
 }
 
 extern "C" __global__ void fused_train_leaky_relu(real* dx, real* w, real* w_m, real* w_v, real* b, real* b_m,
@@ -252,16 +276,16 @@ extern "C" __global__ void fused_train_leaky_relu(real* dx, real* w, real* w_m, 
                                                   real slope, double learning_rate, double beta1, double beta2,
                                                   double eps, int M, int K, int N) {
     __shared__ Tiles tiles[WARPS];
-    __shared__ real inputs[THREADS];
+    __shared__ __align__(16) real inputs[THREADS];
     ADAM;
-    GIVEN_DY;
-    INPUT_X;
+    Matrix given = {dy, N};
+    Matrix input = {x, K};
     auto below = [&](int m, int k, real g) {
         if (m < M && k < K) dx[m * K + k] = leaky_relu_gradient(g, x[m * K + k], slope);
     };
     FOR_EACH_TILE(tile, ceil_div(K, COLUMNS))
-    backward_tile(tile, tiles, inputs, given, w, M, N, K, below,
-                  update(tile, {w, w_m, w_v}, {b, b_m, b_v}, adam, input, given, M, N, K));
+    backward_tile<true>(tile, tiles, inputs, given, w, M, N, K, below,
+                        update(tile, {w, w_m, w_v}, {b, b_m, b_v}, adam, input, given, M, N, K));
 }
 
 __device__ void norm_below(int tile, real* scratch, real* dx, Trained gamma, Trained beta, const real* r,
@@ -290,18 +314,18 @@ extern "C" __global__ void fused_train_batchnorm(real* dx, real* w, real* w_m, r
                                                  double learning_rate, double beta1, double beta2, double eps,
                                                  int M, int K, int N) {
     __shared__ Tiles tiles[WARPS];
-    __shared__ real inputs[THREADS], scratch[THREADS];
+    __shared__ __align__(16) real inputs[THREADS], scratch[THREADS];
     ADAM;
-    GIVEN_DY;
-    INPUT_X;
+    Matrix given = {dy, N};
+    Matrix input = {x, K};
     FOR_EACH_TILE(tile, ceil_div(K, COLUMNS)) {
         real first = 0;  // of this thread's rows; others are read again
         auto below = [&](int m, int k, real g) {
             if (m < ROWS) first = g;
             if (m >= ROWS && m < M && k < K) dx[m * K + k] = g;
         };
-        backward_tile(tile, tiles, inputs, given, w, M, N, K, below,
-                      update(tile, {w, w_m, w_v}, {b, b_m, b_v}, adam, input, given, M, N, K));
+        backward_tile<true>(tile, tiles, inputs, given, w, M, N, K, below,
+                            update(tile, {w, w_m, w_v}, {b, b_m, b_v}, adam, input, given, M, N, K));
         norm_below(tile, scratch, dx, {gamma, gamma_m, gamma_v}, {beta, beta_m, beta_v}, r, mean, rstd, first,
                    slope, adam, M, K);
     }
@@ -313,10 +337,10 @@ extern "C" __global__ void fused_train_embedding(real* w, real* w_m, real* w_v, 
                                                  double learning_rate, double beta1, double beta2, double eps,
                                                  int K, int N, int V, int M) {
     __shared__ Tiles tiles[WARPS];
-    __shared__ real inputs[THREADS], products[THREADS];
+    __shared__ __align__(16) real inputs[THREADS], products[THREADS];
     ADAM;
-    GIVEN_DY;
-    auto input = [&](int m, int k) { return x[m * K + k] * table[labels[m] * K + k]; };
+    Matrix given = {dy, N};
+    Embedded input = {x, table, labels, K};
     FOR_EACH_TILE(tile, ceil_div(K, COLUMNS)) {
         real of_label = 0;  // the gradient of row threadIdx.y of the table, in this thread's column
         auto below = [&](int m, int k, real g) {
@@ -327,8 +351,8 @@ extern "C" __global__ void fused_train_embedding(real* w, real* w_m, real* w_v, 
                 if (labels[top + row] == (int)threadIdx.y) of_label += products[row * COLUMNS + threadIdx.x];
             __syncthreads();  // all have read them; the next rows' may come
         };
-        backward_tile(tile, tiles, inputs, given, w, M, N, K, below,
-                      update(tile, {w, w_m, w_v}, {b, b_m, b_v}, adam, input, given, M, N, K));
+        backward_tile<true>(tile, tiles, inputs, given, w, M, N, K, below,
+                            update(tile, {w, w_m, w_v}, {b, b_m, b_v}, adam, input, given, M, N, K));
         int k = tile * COLUMNS + threadIdx.x, v = threadIdx.y;
         if (k < K && v < V) Trained{table, table_m, table_v}.move(v * K + k, of_label, adam);
     }
@@ -339,12 +363,12 @@ extern "C" __global__ void fused_train_dense(real* w, real* w_m, real* w_v, real
                                              double learning_rate, double beta1, double beta2, double eps,
                                              int K, int N, int M) {
     __shared__ Tiles tiles[WARPS];
-    __shared__ real inputs[THREADS];
+    __shared__ __align__(16) real inputs[THREADS];
     ADAM;
-    GIVEN_DY;
-    INPUT_X;
+    Matrix given = {dy, N};
+    Matrix input = {x, K};
     auto below = [](int, int, real) {};
     FOR_EACH_TILE(tile, ceil_div(K, COLUMNS))
-    backward_tile(tile, tiles, inputs, given, w, M, N, K, below,
-                  update(tile, {w, w_m, w_v}, {b, b_m, b_v}, adam, input, given, M, N, K));
+    backward_tile<false>(tile, tiles, inputs, given, w, M, N, K, below,
+                         update(tile, {w, w_m, w_v}, {b, b_m, b_v}, adam, input, given, M, N, K));
 }

@@ -9,20 +9,21 @@
 #include "../elements.cuh"
 #include "../fused.cuh"
 
-constexpr int BY_COLUMNS = DEPTH + 4;  // words from one column of the right tile to the next
-
-// For each row of a tile's columns: after(row, column, x w + b), where x(row, k) is the left factor.
+// For each row of a tile's columns: after(row, column, x w + b), where x is a factor of a product.
 template <class X, class After>
 __device__ void forward_tile(int tile, Tiles* tiles, X x, const real* w, const real* b, int M, int N, int K,
                              After after) {
     int side = tile * COLUMNS, n = side + threadIdx.x;
     real bias = n < N ? b[n] : 0;
     for (int top = 0; top < M; top += ROWS) {
-        auto left = [&](int row, int k) { return top + row < M && k < K ? x(top + row, k) : 0; };
+        auto left = [&](int k) {
+            auto element = x(k);
+            return [=](int row) { return top + row < M && k < K ? element(top + row) : 0; };
+        };
         auto right = [&](int column, int k) {
             return side + column < N && k < K ? w[k * N + side + column] : 0;
         };
-        real sum = product<BY_COLUMNS, true>(tiles, left, right, K, [](int) {});
+        real sum = product<true, true>(tiles, left, right, K, [](int) {});
         int m = top + threadIdx.y;
         if (m < M && n < N) after(m, n, sum + bias);
     }
@@ -31,7 +32,7 @@ __device__ void forward_tile(int tile, Tiles* tiles, X x, const real* w, const r
 extern "C" __global__ void fused_forward_leaky_relu(real* y, const real* x, const real* w, const real* b,
                                                     real slope, int M, int N, int K) {
     __shared__ Tiles tiles[WARPS];
-    auto input = [&](int m, int k) { return x[m * K + k]; };
+    Matrix input = {x, K};
     auto after = [&](int m, int n, real v) { y[m * N + n] = leaky_relu(v, slope); };
     FOR_EACH_TILE(tile, ceil_div(N, COLUMNS)) forward_tile(tile, tiles, input, w, b, M, N, K, after);
 }
@@ -40,7 +41,7 @@ extern "C" __global__ void fused_forward_embedding(real* y, const real* x, const
                                                    const real* w, const real* b, real slope, int M, int N,
                                                    int K, int V) {
     __shared__ Tiles tiles[WARPS];
-    auto input = [&](int m, int k) { return x[m * K + k] * table[labels[m] * K + k]; };
+    Embedded input = {x, table, labels, K};
     auto after = [&](int m, int n, real v) { y[m * N + n] = leaky_relu(v, slope); };
     FOR_EACH_TILE(tile, ceil_div(N, COLUMNS)) forward_tile(tile, tiles, input, w, b, M, N, K, after);
 }
@@ -50,7 +51,7 @@ extern "C" __global__ void fused_forward_dropout(real* y, unsigned char* mask, c
                                                  unsigned long long seed, unsigned stream, real rate, int M,
                                                  int N, int K) {
     __shared__ Tiles tiles[WARPS];
-    auto input = [&](int m, int k) { return x[m * K + k]; };
+    Matrix input = {x, K};
     auto after = [&](int m, int n, real v) {
         int i = m * N + n;
         bool keep = keeps(stream_block(i / 4, iteration, seed, stream).v[i % 4], rate);
@@ -69,8 +70,7 @@ __device__ void batchnorm_tile(int tile, Tiles* tiles, real* scratch, real* y, r
     real gamma_c = inside ? gamma[c] : 0, beta_c = inside ? beta[c] : 0;
     real moved_mean = inside ? moving_mean[c] : 0, moved_variance = inside ? moving_variance[c] : 0;
     real moved_rstd = 1 / sqrt(moved_variance + eps);
-    auto shown = [&](int m, int k) { return x[m * K + k]; };
-    auto learnt = [&](int m, int k) { return x[(M + m) * K + k]; };
+    Matrix shown = {x, K}, learnt = {x + M * K, K};
     forward_tile(tile, tiles, shown, w, b, M, N, K, [&](int m, int n, real v) {
         y[m * N + n] = normalised(leaky_relu(v, slope), moved_mean, moved_rstd, gamma_c, beta_c);
     });
@@ -107,7 +107,7 @@ extern "C" __global__ void fused_forward_batchnorm(real* y, real* r, real* mean,
 extern "C" __global__ void fused_forward_tanh(real* y, const real* x, const real* w, const real* b, int M,
                                               int N, int K) {
     __shared__ Tiles tiles[WARPS];
-    auto input = [&](int m, int k) { return x[m * K + k]; };
+    Matrix input = {x, K};
     auto after = [&](int m, int n, real v) { y[m * N + n] = tanh(v); };
     FOR_EACH_TILE(tile, ceil_div(N, COLUMNS)) forward_tile(tile, tiles, input, w, b, M, N, K, after);
 }
