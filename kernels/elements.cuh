@@ -1,5 +1,5 @@
-// elements.cuh: the mathematics of single elements and columns, which an op's own kernel shares with the kernels
-// that fuse it with others.  The equations are those of each op's reference.py.
+// elements.cuh: the mathematics of single elements and columns, which an op's own kernel shares with the
+// kernels that fuse it with others.  The equations are those of each op's reference.py.
 
 #pragma once
 
@@ -38,7 +38,7 @@ __device__ inline void adam_move(real* p, real* m, real* v, real g, Adam adam) {
     *p -= adam.rate * mi / (sqrt(vi) + (real)adam.eps);
 }
 
-// ---- philox, dropout and batch --------------------------------------------------------------------------------
+// ---- philox, dropout and batch ------------------------------------------------------------------------------
 
 __device__ inline Quad<real> normals(Words words) {
     Quad<real> values;
@@ -83,7 +83,7 @@ __device__ inline real bce_gradient(real logit, real target, int B) {
     return (sigmoid - target) / B;
 }
 
-// ---- batchnorm: a column, whose rows threadIdx.y walks ----------------------------------------------------------
+// ---- batchnorm: a column, whose rows threadIdx.y walks ------------------------------------------------------
 
 struct Moments {
     real mean, variance, rstd;

@@ -1,16 +1,16 @@
-// fused.cuh: a product of 32 rows and 8 columns by one block, whose warps share the depth; the fused kernels add
-// what comes before it, at the loads, and what comes after it, at the sum.
+// fused.cuh: a product of 32 rows and 8 columns by one block, whose warps share the depth; the fused kernels
+// add what comes before it, at the loads, and what comes after it, at the sum.
 //
 //      warp 0    K-tiles 0, 8, 16, ...    32 x 8 sums  \                   a thread adds up eight of them, of
-//      warp 1    K-tiles 1, 9, 17, ...    32 x 8 sums   >  shared memory   row threadIdx.y and column threadIdx.x
+//      warp 1    K-tiles 1, 9, 17, ...    32 x 8 sums   >  shared memory   row threadIdx.y, column threadIdx.x
 //      ...                                              /
 //
 // A block has (COLUMNS, ROWS) threads, one for each element of its tile.  While the warps multiply they do not
 // meet: each has tiles of its own in shared memory, so only its own lanes wait for each other.
 //
-// Of the 32 x 8 elements a lane sums 4 x 4 over half of the K-tile; the lane 16 further has the other half.  It
-// loads two neighbours of k at once, which lane ^ 1 wants of the left tile too, and lane ^ 2 of the right one: so
-// a request of 8 bytes per lane is one wavefront, eight of them for 32 multiply-adds.
+// Of the 32 x 8 elements a lane sums 4 x 4 over half of the K-tile; the lane 16 further has the other
+// half.  It loads two neighbours of k at once, which lane ^ 1 wants of the left tile too, and lane ^ 2 of the
+// right one: so a request of 8 bytes per lane is one wavefront, eight of them for 32 multiply-adds.
 
 #pragma once
 
