@@ -79,7 +79,7 @@ def cases(*folders: str) -> list[Case]:
 def _at(op: Op, sizes: dict[str, int], count: int, place: Cpu | Gpu) -> Iterator[Case]:
     for backend in backends(place.name):
         kernels = [kernel for kernel in op.kernels if kernel.backend == backend]
-        if backend in place.missing:
+        if backend in place.missing or not kernels:
             continue
         default = op.launched([kernel.version for kernel in kernels], sizes)
         for kernel in kernels:

@@ -64,7 +64,7 @@ def _kernels() -> Iterator[str]:
             pattern = f"**{pattern}**"
         for op in (op for op in ops().values() if op.package.endswith(f".{folder}")):
             name = f"[`{op.name}`]({folder}/__init__.py)" + ", which no network calls" * (op.name in uncalled())
-            files = (f"[{_versions(op, backend)}]({folder}/{file})" for backend, file in FILES.items())
+            files = (_link(op, backend, f"{folder}/{file}") for backend, file in FILES.items())
             yield _row(pattern, name, *per_element(op), f"[reference]({folder}/reference.py)", *files)
             pattern = ""
 
@@ -80,8 +80,10 @@ def _figure(value: float) -> str:
     return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
 
 
-def _versions(op: Op, backend: str) -> str:
-    return ", ".join(kernel.version or "one" for kernel in op.kernels if kernel.backend == backend)
+def _link(op: Op, backend: str, file: str) -> str:
+    """An op's versions on a backend, if it has any there."""
+    versions = ", ".join(kernel.version or "one" for kernel in op.kernels if kernel.backend == backend)
+    return f"[{versions}]({file})" if versions else ""
 
 
 def _registers() -> Iterator[str]:

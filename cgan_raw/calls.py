@@ -13,11 +13,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .config import TrainConfig
+from .config import GAN, TrainConfig
 from .data import load_training
 from .devices.choice import Backend
+from .fused_iteration import FusedIteration
 from .iteration import Iteration
 from .kernels.registry import Op, make_table, ops
+from .training_state import TrainingState
 
 
 class Call(NamedTuple):
@@ -27,36 +29,43 @@ class Call(NamedTuple):
     sizes: tuple[tuple[str, int], ...]
 
 
-def record(config: TrainConfig, run: Callable[[Iteration], None] = Iteration.run) -> tuple[Counter, Counter]:
+def record(
+    config: TrainConfig, kind: type[TrainingState] = Iteration, run: Callable | None = None
+) -> tuple[Counter, Counter]:
     """How often each :class:`Call` is made while the networks are set up, and in one iteration.
 
     Parameters
     ----------
-    run : what an iteration is; a test plants a launch too many.
+    kind : of iteration: ``Iteration`` or ``FusedIteration``.
+    run : what an iteration is, if not ``kind.run``; a test plants a launch too many.
     """
     made: Counter = Counter()
 
     def recorder(op: Op) -> Callable:
         return lambda *arguments: made.update([Call(op.name, tuple(op.sizes(arguments).items()))])
 
-    backend = Backend("recorder", "notes calls, computes nothing", np.dtype(np.float32), make_table(recorder))
-    iteration = Iteration(backend, config, load_training(), config.log_every)
+    backend = Backend(
+        "recorder", "notes calls, computes nothing", np.dtype(np.float32), make_table("reference", recorder)
+    )
+    iteration = kind(backend, config, load_training(), config.log_every)
     before = made.copy()
     made.clear()
-    run(iteration)
+    (run or kind.run)(iteration)
     return before, made
 
 
 @cache
 def network_calls() -> dict[Call, int]:
-    """The calls of an iteration with the default settings, in the registry's order, and how often each is made.
+    """The calls of an iteration with the default settings, and of a fused one, in the registry's order, and how
+    often each is made.
 
-    An op that only the setting up calls stands there 0 times, at its largest size.
+    An op that only the setting up calls, or a plain GAN, stands there 0 times, at its largest size.
     """
     before, during = record(TrainConfig())
-    found = dict(during)
-    for name in {call.op for call in before} - {call.op for call in during}:
-        found[max((call for call in before if call.op == name), key=lambda call: call.sizes)] = 0
+    found = dict(during) | record(TrainConfig(), FusedIteration)[1]
+    for other in (before, record(TrainConfig(model=GAN), FusedIteration)[1]):
+        for name in {call.op for call in other} - {call.op for call in found}:
+            found[max((call for call in other if call.op == name), key=lambda call: call.sizes)] = 0
     order = list(ops())
     return dict(sorted(found.items(), key=lambda item: order.index(item[0].op)))
 

@@ -49,8 +49,8 @@ HOST = Device()
 
 
 def implementations(backend: str) -> dict[str, Callable]:
-    """Every op's function of a backend that has one version an op, by op name."""
-    return {name: op.implementation(backend) for name, op in ops().items()}
+    """The function of each op that a backend has, in its one version, by op name."""
+    return {name: op.implementation(backend) for name, op in ops().items() if op.runs_on(backend)}
 
 
 # Calling ----------------------------------------------------------------------------------------------------

@@ -66,4 +66,4 @@ def table(executor, tf32: bool = False) -> Ops:
         versions = {kernel.version for kernel in op.kernels if kernel.backend == executor.backend}
         return LaunchedOp(op, modules, "tensor_core" if tf32 and "tensor_core" in versions else None)
 
-    return make_table(launched)
+    return make_table(executor.backend, launched)

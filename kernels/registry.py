@@ -32,6 +32,9 @@ FOLDERS = (
     "batchnorm",  # reduce columns
     "dense",  # tiling
     "bookkeeping",  # bookkeeping on the device
+    "fused_forward",  # fusion: a product with a prologue and an epilogue
+    "fused_backward",  # fusion with an update
+    "fused_ends",  # fusion of what is small
 )
 
 #: Kernels index with an int, and what they add to an index on the way must fit too: as much again.
@@ -161,6 +164,10 @@ class Op:
         """Which of a backend's versions is launched for these sizes, by the contract's choice."""
         return None if None in versions else next(v for v in self.choose(**sizes) if v in versions)
 
+    def runs_on(self, backend: str) -> bool:
+        """Whether the backend has a kernel of this op."""
+        return backend == "reference" or any(kernel.backend == backend for kernel in self.kernels)
+
     def implementation(self, backend: str, version: str | None = None) -> Callable:
         """The function that computes this op on a backend (``"reference"``, ``"cpu"``, ...)."""
         module = importlib.import_module(f"{self.package}.{backend}")
@@ -182,11 +189,24 @@ def ops() -> dict[str, Op]:
     return {op.name: op for package in packages for op in package.OPS}
 
 
-def make_table(function: Callable[[Op], Callable]) -> Ops:
-    """An op table: what ``function`` makes of each op, under the op's name."""
-    return cast("Ops", SimpleNamespace(**{name: function(op) for name, op in ops().items()}))
+def make_table(backend: str, function: Callable[[Op], Callable]) -> Ops:
+    """An op table: what ``function`` makes of each op that the backend has, under the op's name."""
+    found = {name: function(op) for name, op in ops().items() if op.runs_on(backend)}
+    return cast("Ops", SimpleNamespace(**found))
 
 
 def table(backend: str) -> Ops:
     """The op table of a backend: ``table("cpu").dense_forward(y, x, w, b)``."""
-    return make_table(lambda op: op.implementation(backend))
+    return make_table(backend, lambda op: op.implementation(backend))
+
+
+def is_fused(op: Op) -> bool:
+    """Whether it does what several other ops do: a fused iteration calls it in their place."""
+    return op.name.startswith("fused_")
+
+
+def most_fused_rows(table: Ops) -> int:
+    """Rows of the largest mini-batch for which a table's fused ops are meant; 0 if it lacks any."""
+    if any(is_fused(op) and not hasattr(table, name) for name, op in ops().items()):
+        return 0
+    return importlib.import_module(f"{__package__}.fused_forward").MOST_ROWS

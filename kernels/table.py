@@ -15,6 +15,25 @@ class References:
     from .dense.reference import dense_backward_bias, dense_backward_input, dense_backward_weight, dense_forward
     from .dropout.reference import dropout_backward, dropout_forward
     from .embedding.reference import embedding_backward_input, embedding_backward_table, embedding_forward
+    from .fused_backward.reference import (
+        fused_backward_embedding,
+        fused_backward_head,
+        fused_backward_leaky_relu,
+        fused_backward_tanh,
+        fused_train_batchnorm,
+        fused_train_dense,
+        fused_train_embedding,
+        fused_train_head,
+        fused_train_leaky_relu,
+    )
+    from .fused_ends.reference import fused_draw, fused_draw_embedding, fused_record
+    from .fused_forward.reference import (
+        fused_forward_batchnorm,
+        fused_forward_dropout,
+        fused_forward_embedding,
+        fused_forward_leaky_relu,
+        fused_forward_tanh,
+    )
     from .philox.reference import philox_words, random_integers, random_normal, random_uniform
 
 

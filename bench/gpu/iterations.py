@@ -19,7 +19,7 @@ from cgan_raw.config import TrainConfig
 from cgan_raw.data import load_training
 from cgan_raw.devices.choice import make_backend
 from cgan_raw.devices.gpu import CudaBackend
-from cgan_raw.iteration import Iteration
+from cgan_raw.fused_iteration import make_iteration
 
 from ..results import keep, reason
 
@@ -65,7 +65,7 @@ def measure(tf32: bool, graph: bool, plan: Rounds) -> dict:
     """Seconds of each round; RuntimeError if the iterations were not run or a loss is zero or not finite."""
     backend = make_backend("gpu", tf32=tf32, graph=graph)
     assert isinstance(backend, CudaBackend)
-    iteration = Iteration(backend, TrainConfig(), load_training(), max(plan.iterations, plan.warm))
+    iteration = make_iteration(backend, TrainConfig(), load_training(), max(plan.iterations, plan.warm))
     run_some = backend.repeat(iteration.run)
     synchronize, done, seconds = backend.stream.synchronize, 0, []
     for wanted in (plan.warm, *[plan.iterations] * plan.rounds):
@@ -76,7 +76,7 @@ def measure(tf32: bool, graph: bool, plan: Rounds) -> dict:
         synchronize()
         seconds.append(time.perf_counter() - started)
         losses = iteration.read_losses(done - wanted + 1, done)
-        ran = int(backend.download(iteration.counters)[0])
+        ran = iteration.completed()
         if ran != done or not np.all((losses[:, [0, 2]] > 0) & np.isfinite(losses[:, [0, 2]])):
             raise RuntimeError(f"at iteration {ran}, expected {done}, with the losses {losses[-1]}")
         if sum(seconds[1:]) > plan.seconds:

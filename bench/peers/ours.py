@@ -7,7 +7,7 @@ import numpy as np
 from cgan_raw.config import TrainConfig
 from cgan_raw.data import Dataset
 from cgan_raw.devices.choice import make_backend
-from cgan_raw.iteration import Iteration
+from cgan_raw.fused_iteration import make_iteration
 
 _HISTORY = 5_000  # iterations: the most that one call of run() can report
 
@@ -22,18 +22,14 @@ class Peer:
 
     def __init__(self, config: TrainConfig, dataset: Dataset, initial: dict, **backend):
         self._backend = make_backend(**backend)
-        self._iteration = Iteration(self._backend, config, dataset, _HISTORY)
+        self._iteration = make_iteration(self._backend, config, dataset, _HISTORY)
         self._run_some = self._backend.repeat(self._iteration.run)
-
-    @property
-    def iteration(self) -> int:
-        return int(self._backend.download(self._iteration.iteration)[0])
 
     def tensors(self) -> dict[str, np.ndarray]:
         return {name: a for name, a in self._iteration.state().items() if not name.startswith("adam.")}
 
     def run(self, iterations: int, draws: None = None) -> np.ndarray:
-        before, done = self.iteration, 0
+        before, done = self._iteration.completed(), 0
         while done < iterations:
             done += self._run_some(iterations - done)
-        return self._iteration.read_losses(before + 1, self.iteration)
+        return self._iteration.read_losses(before + 1, self._iteration.completed())

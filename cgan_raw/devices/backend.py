@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -48,6 +49,20 @@ class Backend:
     def download(self, array) -> np.ndarray:
         """One of the backend's arrays as a host array, once all that was enqueued has been computed."""
         return array
+
+    def aside(self) -> AbstractContextManager[None]:
+        """Inside, ops need not wait for those called after it, nor these for them, until :meth:`join`."""
+        return nullcontext()
+
+    def join(self) -> None:
+        """From here on, ops find what those inside :meth:`aside` have computed."""
+
+    @property
+    def fused_rows(self) -> int:
+        """Rows of the largest mini-batch that the fused ops are for; 0 where they are missing."""
+        from ..kernels.registry import most_fused_rows
+
+        return most_fused_rows(self.ops)
 
     def repeat(self, run: Callable[[], None]) -> Callable[[int], int]:
         """A function that calls ``run`` once or more, at most as often as it is told, and says how often."""

@@ -57,6 +57,11 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument(
         "--no-graph", action="store_true", help="on gpu: launch kernel by kernel, not as a CUDA graph"
     )
+    result.add_argument(
+        "--layered",
+        action="store_true",
+        help="compute layer by layer, op by op, though the device has fused ops",
+    )
     result.add_argument("--quiet", action="store_true", help="print nothing but errors")
     return result
 
@@ -74,7 +79,7 @@ def _train(given: argparse.Namespace) -> int:
 
     backend = cli.backend(given, graph=not given.no_graph)
     stopping = SIGNALS.deferred(not given.quiet)
-    trainer.train(run, backend, given.quiet, stopping, f"{cli.called('train')} --resume {{}}")
+    trainer.train(run, backend, given.quiet, stopping, f"{cli.called('train')} --resume {{}}", given.layered)
     return 0
 
 

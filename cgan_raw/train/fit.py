@@ -24,6 +24,7 @@ def fit(
     device: str = "auto",
     kernels: str = "cuda",
     tf32: bool = False,
+    layered: bool = False,
     quiet: bool = False,
     **settings: Any,
 ) -> TrainedRun:
@@ -37,7 +38,7 @@ def fit(
     ----------
     out : the run folder; None is runs/DATE-TIME.
     resume : go on with the run in this folder instead; it ends as if it had never stopped.
-    device, kernels, tf32 : where to compute, as the command's flags say it.
+    device, kernels, tf32, layered : where and how to compute, as the command's flags say it.
     quiet : show and print nothing.
     **settings : model, iterations, batch_size, seed, learning_rate, beta1, data, log_every, sample_every and
         checkpoint_every, by default as in :class:`cgan_raw.config.TrainConfig`.  With ``resume`` they are the
@@ -54,7 +55,7 @@ def fit(
     run = runs.begin(_path("out", out), _path("resume", resume), _checked(settings))
     try:
         backend = make_backend(device, tf32, kernels=kernels)
-        done = train(run, backend, quiet, interrupt_deferred(), 'cgan_raw.fit(resume="{}")')
+        done = train(run, backend, quiet, interrupt_deferred(), 'cgan_raw.fit(resume="{}")', layered)
     finally:
         run.release()  # not only when the object goes: a notebook keeps errors, and what they come from
     return TrainedRun(run.folder, run.config, done, run.metrics, (device, kernels, tf32))

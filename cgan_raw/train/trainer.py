@@ -9,15 +9,15 @@ from contextlib import AbstractContextManager
 import numpy as np
 
 from ..checkpoint import Checkpoint, save
-from ..config import CGAN, CLASSES
+from ..config import CGAN, CLASSES, TrainConfig
 from ..console.progress import Progress
 from ..console.stopping import Stop
 from ..data import Dataset, load_training
 from ..devices.backend import Backend
 from ..devices.turns import TURNS
 from ..errors import TrainingError, explain
+from ..fused_iteration import make_iteration, why_layered
 from ..images import grid, save_film, save_loss_plot, save_png
-from ..iteration import Iteration
 from ..models import summary
 from ..runs import FILM_FILE, PLOT_FILE, Run, sample_paths
 from ..sampler import Sampler, noise
@@ -30,13 +30,21 @@ _GRID_COLUMNS = 5
 _TICK = time.get_clock_info("perf_counter").resolution
 
 
-def train(run: Run, backend: Backend, quiet: bool, stopping: AbstractContextManager[Stop], go_on: str) -> int:
+def train(
+    run: Run,
+    backend: Backend,
+    quiet: bool,
+    stopping: AbstractContextManager[Stop],
+    go_on: str,
+    layered: bool = False,
+) -> int:
     """Run a run to its end or to a signal; how many iterations are behind it then.
 
     Parameters
     ----------
     stopping : inside, signals are noted.
     go_on : what to say to go on with a run that was stopped; its ``{}`` is the folder.
+    layered : iterate op by op, though there are fused ones.
 
     Raises
     ------
@@ -50,8 +58,8 @@ def train(run: Run, backend: Backend, quiet: bool, stopping: AbstractContextMana
         Progress(done, run.config.iterations, run.config.batch_size, quiet) as progress,
         stopping as stop,
     ):
-        _say_what_starts(progress, run, backend, dataset)
-        trainer = Trainer(run, backend, dataset, progress)
+        _say_what_starts(progress, run, backend, dataset, layered)
+        trainer = Trainer(run, backend, dataset, progress, layered)
         try:
             trainer.train(stop)
             trainer.finish(stop, go_on)
@@ -63,12 +71,12 @@ def train(run: Run, backend: Backend, quiet: bool, stopping: AbstractContextMana
 class Trainer:
     """One run under way.  ``done`` counts the iterations behind it."""
 
-    def __init__(self, run: Run, backend: Backend, dataset: Dataset, progress: Progress):
+    def __init__(self, run: Run, backend: Backend, dataset: Dataset, progress: Progress, layered: bool):
         self.run, self.progress, self.config = run, progress, run.config
-        self.iteration = Iteration(backend, run.config, dataset, _HISTORY)
+        self.iteration = make_iteration(backend, run.config, dataset, _HISTORY, layered)
         self.run_some = backend.repeat(self.iteration.run)
         z = noise(backend, CLASSES, run.config.seed)
-        self.sampler = Sampler(self.iteration.generator.parameters, z, np.arange(CLASSES))
+        self.sampler = Sampler(self.iteration.parameters["generator"], z, np.arange(CLASSES))
         self.done = self.checked = 0
         if run.start is not None:
             self.iteration.restore(run.start.tensors, run.start.iteration)
@@ -169,13 +177,20 @@ class Trainer:
         return f"the checkpoint of iteration {self.saved} stands"
 
 
-def _say_what_starts(progress: Progress, run: Run, backend: Backend, dataset: Dataset) -> None:
+def _say_what_starts(progress: Progress, run: Run, backend: Backend, dataset: Dataset, layered: bool) -> None:
     model = run.config.model
     for network in ("generator", "discriminator"):
         progress.say(*summary(network, model).splitlines(), "")
     progress.say(f"model       {model}")
     progress.say(f"data        {len(dataset):,} images, {run.config.data or 'embedded MNIST'}")
     progress.say(f"device      {backend.name}: {backend.description}")
+    progress.say(f"iteration   {_way(backend, run.config, layered)}")
     progress.say(f"seed        {run.config.seed}")
     resumed = "" if run.start is None else f", from iteration {run.start.iteration:,}"
     progress.say(f"run folder  {run.folder}{resumed}", "")
+
+
+def _way(backend: Backend, config: TrainConfig, layered: bool) -> str:
+    """How iterations are computed, and why not fused where nobody has asked for it."""
+    reason = "" if layered else why_layered(backend, config)
+    return f"op by op: {reason}" if reason else "op by op" if layered else "fused"

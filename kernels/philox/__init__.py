@@ -8,34 +8,34 @@ from ..geometry import fours, line
 from ..registry import Op, one_version
 
 # Integer operations for one word of Philox: ten rounds of two products and eight other operations make four.
-_WORD = 25
+WORD = 25
 
 WORDS = Op(
     package=__name__,
     name="philox_words",
     signature="words(n,4):uint32 <- counters(n,4):uint32 keys(n,2):uint32",
-    flops=lambda n: 4 * _WORD * n,
+    flops=lambda n: 4 * WORD * n,
     kernels=one_version(lambda n: line(n)),
 )
 UNIFORM = Op(
     package=__name__,
     name="random_uniform",
     signature="y(n) <- iteration(1):int64 seed:uint64 stream:uint32 limit",
-    flops=lambda n: (_WORD + 3) * n,
+    flops=lambda n: (WORD + 3) * n,
     kernels=one_version(lambda n: fours(n)),
 )
 NORMAL = Op(
     package=__name__,
     name="random_normal",
     signature="y(n) <- iteration(1):int64 seed:uint64 stream:uint32",
-    flops=lambda n: (_WORD + 6) * n,
+    flops=lambda n: (WORD + 6) * n,
     kernels=one_version(lambda n: fours(n)),
 )
 INTEGERS = Op(
     package=__name__,
     name="random_integers",
     signature="y(n):int32 <- iteration(1):int64 seed:uint64 stream:uint32 high:uint32",
-    flops=lambda n: (_WORD + 1) * n,
+    flops=lambda n: (WORD + 1) * n,
     kernels=one_version(lambda n: fours(n)),
 )
 

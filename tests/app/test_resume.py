@@ -180,14 +180,21 @@ def test_losses_are_those_of_their_iteration_however_few_are_kept(small, finishe
 @pytest.mark.parametrize("first_bad", [1, 8, 9, 13, 40])
 def test_divergence_is_found_long_before_anything_is_due(first_bad, small, tmp_path, monkeypatch):
     monkeypatch.setattr(trainer, "_HISTORY", 8)
-    real, calls = trainer.Iteration.run, itertools.count(1)
+    make, calls = trainer.make_iteration, itertools.count(1)
 
-    def run(self):
-        if next(calls) >= first_bad:
-            self.discriminator.parameters.flat[...] = float("nan")
-        real(self)
+    def spoiled(*arguments):
+        iteration = make(*arguments)
+        real = iteration.run
 
-    monkeypatch.setattr(trainer.Iteration, "run", run)
+        def run():
+            if next(calls) >= first_bad:
+                iteration.parameters["discriminator"].flat[...] = float("nan")
+            real()
+
+        iteration.run = run
+        return iteration
+
+    monkeypatch.setattr(trainer, "make_iteration", spoiled)
     monkeypatch.setattr(backends.CpuBackend, "repeat", Backend.repeat)  # calls it each time, without a record
     rare = [f"--{what}-every=500" for what in ("log", "sample", "checkpoint")]
     result = call(train.main, *small, *rare, "--iterations", 500, "--out", tmp_path / "run")

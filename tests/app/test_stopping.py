@@ -285,28 +285,44 @@ def test_divergence_keeps_the_last_good_checkpoint(small, tmp_path, monkeypatch)
     assert [line[0] for line in losses(folder)] == [4]
 
 
+def change_iterations(monkeypatch, before=lambda parameters: None, after=lambda parameters: None) -> None:
+    """Have the networks' parameters changed before or after each iteration."""
+    make = trainer.make_iteration
+
+    def changed(*arguments):
+        iteration = make(*arguments)
+        real = iteration.run
+
+        def run():
+            before(iteration.parameters)
+            real()
+            after(iteration.parameters)
+
+        iteration.run = run
+        return iteration
+
+    monkeypatch.setattr(trainer, "make_iteration", changed)
+
+
 def poison_from(iteration: int, monkeypatch) -> None:
     """From this iteration on, the discriminator gives no numbers."""
-    real, calls = trainer.Iteration.run, itertools.count(1)
+    calls = itertools.count(1)
 
-    def run(self):
+    def poison(parameters):
         if next(calls) >= iteration:
-            self.discriminator.parameters.flat[...] = np.nan
-        real(self)
+            parameters["discriminator"].flat[...] = np.nan
 
-    monkeypatch.setattr(trainer.Iteration, "run", run)
+    change_iterations(monkeypatch, before=poison)
     monkeypatch.setattr(backends.CpuBackend, "repeat", Backend.repeat)  # calls it each time, without a record
 
 
 def test_parameters_that_are_not_finite_are_never_saved(small, tmp_path, monkeypatch):
     """The losses of the last iteration may still be finite."""
-    real = trainer.Iteration.run
 
-    def run(self):
-        real(self)
-        self.generator.parameters.values["dense0.bias"][3] = np.inf
+    def overflow(parameters):
+        parameters["generator"].values["dense0.bias"][3] = np.inf
 
-    monkeypatch.setattr(trainer.Iteration, "run", run)
+    change_iterations(monkeypatch, after=overflow)
     result = call(train.main, *small, "--iterations", 1, "--out", tmp_path / "run")
     assert_failed(result, "generator.dense0.bias", "after iteration 1")
     assert not (tmp_path / "run" / FILE_NAME).exists()

@@ -13,6 +13,7 @@ from bench.gpu import iterations, train
 from bench.gpu_check import FAILED, PASSED, run
 from bench.gpu_steps import Step
 from cgan_raw.devices.choice import make_backend
+from cgan_raw.training_state import TrainingState
 
 
 def judge(folders, figures, code=0):
@@ -241,9 +242,9 @@ def measure(monkeypatch):
         fields = {field.name: getattr(cpu, field.name) for field in dataclasses.fields(cpu)}
         monkeypatch.setattr(iterations, "CudaBackend", Streamed)
         monkeypatch.setattr(iterations, "make_backend", lambda *_, **__: Streamed(**fields, stream=Mock()))
-        read = iterations.Iteration.read_losses
+        read = TrainingState.read_losses
         with monkeypatch.context() as patch:
-            patch.setattr(iterations.Iteration, "read_losses", lambda self, *which: spoil(read(self, *which)))
+            patch.setattr(TrainingState, "read_losses", lambda self, *which: spoil(read(self, *which)))
             return iterations.measure(False, True, plan)
 
     return go

@@ -48,8 +48,8 @@ def test_every_kernel_and_shape_has_a_row_for_each_place():
     for one in kernels.cases():
         shape = one.op.name, tuple(one.sizes.items())
         labels.setdefault(shape, []).append(one.label)
-    assert set(labels) == set(network_calls())
     here = [backend for place in places() for backend in kernels.backends(place)]
+    assert set(labels) == {call for call in network_calls() if any(map(ops()[call.op].runs_on, here))}
     for (name, _), found in labels.items():
         expected = [
             " ".join(filter(None, (k.backend, k.version))) for k in ops()[name].kernels if k.backend in here

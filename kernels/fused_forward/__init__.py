@@ -1,0 +1,44 @@
+"""A dense layer with all that stands before the next one, in one pass: forward.
+
+Each op is a product with an epilogue, one of them with a prologue too; the reference says of which layers it is
+made.  A GPU's block owns columns of y with all their rows, so batch normalisation's statistics never leave it.
+"""
+
+from ..registry import Op
+
+#: Rows of the largest mini-batch for which the fused ops are meant.  They compute any number, 32 at a time; of
+#: more than these the layered ops fill a device better.
+MOST_ROWS = 256
+
+
+def _product(name: str, signature: str, epilogue: int, halves: int = 1, prologue: int = 0) -> Op:
+    """``epilogue`` and ``prologue`` are operations for each element of y and of x."""
+
+    def flops(M: int, N: int, K: int, V: int = 0) -> int:
+        return halves * M * (2 * N * K + epilogue * N + prologue * K)
+
+    return Op(package=__name__, name=name, signature=signature, flops=flops, kernels=())
+
+
+LEAKY_RELU = _product("fused_forward_leaky_relu", "y(M,N) <- x(M,K) w(K,N) b(N) slope", epilogue=2)
+EMBEDDING = _product(
+    "fused_forward_embedding",
+    "y(M,N) <- x(M,K) table(V,K) labels(M):int32 w(K,N) b(N) slope",
+    epilogue=2,
+    prologue=1,
+)
+DROPOUT = _product(
+    "fused_forward_dropout",
+    "y(M,N) mask(M,N):uint8 <- x(M,K) w(K,N) b(N) iteration(1):int64 slope seed:uint64 stream:uint32 rate",
+    epilogue=29,
+)
+BATCHNORM = _product(
+    "fused_forward_batchnorm",
+    "y(2,M,N) r(M,N) mean(N) rstd(N) &moving_mean(N) &moving_variance(N)"
+    " <- x(2,M,K) w(K,N) b(N) gamma(N) beta(N) slope eps momentum",
+    epilogue=8,
+    halves=2,
+)
+TANH = _product("fused_forward_tanh", "y(M,N) <- x(M,K) w(K,N) b(N)", epilogue=2)
+
+OPS = (LEAKY_RELU, EMBEDDING, DROPOUT, BATCHNORM, TANH)
