@@ -22,6 +22,7 @@ import numpy as np
 
 from .arguments import make_arguments, poisoned
 from .kernels.registry import Op, ops
+from .tolerances import BOUNDS, SUMS
 
 _BAND = 128  # elements: a guard band is a multiple of it, so that what it guards stays aligned
 _SIGNALLING_NAN = {np.dtype(np.float32): 0x7FA5A5A5, np.dtype(np.float64): 0x7FF5A5A5A5A5A5A5}
@@ -109,43 +110,13 @@ def call(
 # Against the reference --------------------------------------------------------------------------------------
 
 
-def _normalised(a: SimpleNamespace) -> np.ndarray:
-    return (a.x - a.mean) * a.rstd
-
-
-def _batchnorm_dx(a: SimpleNamespace) -> tuple[int, np.ndarray]:
-    """dx is gamma rstd times three terms, two of them sums over the batch, with ten roundings around them."""
-    size, rows = abs(_normalised(a)), len(a.dy)
-    shares = (abs(a.dy).sum(axis=0) + size * (abs(a.dy) * size).sum(axis=0)) / rows
-    return rows + 10, abs(a.gamma) * a.rstd * (abs(a.dy) + shares)
-
-
-def _table_products(a: SimpleNamespace) -> np.ndarray:
-    chosen = a.labels == np.arange(len(a.dtable))[:, None]
-    return chosen.astype(float) @ abs(a.dy * a.x)
-
-
-#: Destinations that are sums of products: (arguments) -> (K, sum of |products|).
-_SUMS: dict[tuple[str, str], Callable[[SimpleNamespace], tuple[int, np.ndarray]]] = {
-    ("dense_forward", "y"): lambda a: (len(a.w), abs(a.x) @ abs(a.w) + abs(a.b)),
-    ("dense_backward_input", "dx"): lambda a: (a.w.shape[1], abs(a.dy) @ abs(a.w.T)),
-    ("dense_backward_weight", "dw"): lambda a: (len(a.x), abs(a.x.T) @ abs(a.dy)),
-    ("dense_backward_bias", "db"): lambda a: (len(a.dy), abs(a.dy).sum(axis=0)),
-    ("embedding_backward_table", "dtable"): lambda a: (len(a.x), _table_products(a)),
-    ("batchnorm_backward", "dbeta"): lambda a: (len(a.dy), abs(a.dy).sum(axis=0)),
-    # Two of the three factors of each product are rounded before it.
-    ("batchnorm_backward", "dgamma"): lambda a: (len(a.dy) + 2, abs(a.dy * _normalised(a)).sum(axis=0)),
-    ("batchnorm_backward", "dx"): _batchnorm_dx,
-}
-
-
 def assert_matches_reference(
     op: Op, kernel: Callable, arguments: Mapping[str, Any], device: Device = HOST, rounding: float = 0
 ) -> None:
     """Check an implementation against the float64 reference, which is fed the same values cast up.
 
-    Every destination is compared.  A sum of K products may be off by 2 K u sum |products|, where u is half the
-    epsilon of its dtype; other reals by 1e-6 + 1e-4 |expected| (float64: 1e-12 and 1e-10); integers not at all.
+    Every destination is compared.  Sums of products, and what is made of them, may be off as tolerances.py has
+    it; other reals by 1e-6 + 1e-4 |expected| (float64: 1e-12 and 1e-10); integers not at all.
 
     Parameters
     ----------
@@ -161,7 +132,8 @@ def assert_matches_reference(
     actual = call(op, kernel, arguments, device)
     for name, array in actual.items():
         tolerance = _tolerance(op, name, upcast, expected[name], array.dtype, rounding)
-        hint = "" if (op.name, name) in _SUMS else " (of a long sum, _SUMS has the tolerance)"
+        bounded = (op.name, name) in SUMS or op.name in BOUNDS
+        hint = "" if bounded else " (of a long sum, tolerances.py has the tolerance)"
         assert_close(f"{op.name}: {name}", array, expected[name], tolerance, hint)
 
 
@@ -187,11 +159,13 @@ def _upcast(value: Any) -> Any:
 def _tolerance(op: Op, name: str, arguments, expected: np.ndarray, dtype: np.dtype, rounding: float):
     if dtype.kind != "f":
         return np.zeros(())
-    if (op.name, name) in _SUMS:
-        terms, magnitude = _SUMS[op.name, name](SimpleNamespace(**arguments))
-        return (terms * np.finfo(dtype).eps + rounding) * magnitude  # eps is 2 u
+    epsilon, values = np.finfo(dtype).eps, SimpleNamespace(**arguments)
+    if (op.name, name) in SUMS:
+        terms, magnitude = SUMS[op.name, name](values)
+        return (terms * epsilon + rounding) * magnitude  # epsilon is 2 u
     atol, rtol = _TOLERANCES[dtype]
-    return atol + rtol * np.abs(expected)
+    carried = BOUNDS[op.name](values, epsilon, rounding).get(name, 0) if op.name in BOUNDS else 0
+    return carried + atol + rtol * np.abs(expected)
 
 
 # Gradients --------------------------------------------------------------------------------------------------

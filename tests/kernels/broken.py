@@ -383,3 +383,48 @@ def counters_32_bits(counters, increments):
 def ring_one_late(ring, losses, iteration):
     """Row (i + 1) mod R."""
     reference("losses_record", ring, losses, iteration + 1)
+
+
+# Fused ----------------------------------------------------------------------------------------------------
+
+
+@breaks("fused_forward_batchnorm")
+def moving_statistics_first(
+    y, r, mean, rstd, moving_mean, moving_variance, x, w, b, gamma, beta, slope, eps, momentum
+):
+    """The rows shown to the discriminator are normalised by statistics that have moved."""
+    inputs = (x, w, b, gamma, beta, slope, eps, momentum)
+    reference("fused_forward_batchnorm", y, r, mean, rstd, moving_mean, moving_variance, *inputs)
+    reference("fused_forward_batchnorm", y, r, mean, rstd, moving_mean.copy(), moving_variance.copy(), *inputs)
+
+
+@breaks("fused_train_leaky_relu")
+def dx_from_the_new_weight(
+    dx, w, w_m, w_v, b, b_m, b_v, dy, x, t, slope, learning_rate, beta1, beta2, eps
+):  # fmt: skip
+    """The update comes before the gradient at the input."""
+    reference("fused_train_dense", w, w_m, w_v, b, b_m, b_v, dy, x, t, learning_rate, beta1, beta2, eps)
+    reference("fused_backward_leaky_relu", dx, dy, w, x, slope)
+
+
+@breaks("fused_train_embedding")
+def weight_sees_the_bare_input(
+    w, w_m, w_v, b, b_m, b_v, table, table_m, table_v, dy, x, labels, t, *adam
+):  # fmt: skip
+    """The weight's gradient is made of x, not of x times the embedding."""
+    before = [array.copy() for array in (w, w_m, w_v, b, b_m, b_v)]
+    reference(
+        "fused_train_embedding",
+        *(w, w_m, w_v, b, b_m, b_v, table, table_m, table_v, dy, x, labels, t),
+        *adam,
+    )
+    reference("fused_train_dense", *before, dy, x, t, *adam)
+    for array, value in zip((w, w_m, w_v, b, b_m, b_v), before, strict=True):
+        array[...] = value
+
+
+@breaks("fused_record")
+def counters_first(ring, counters, losses, increments):
+    """The losses go into the next iteration's row."""
+    reference("counters_advance", counters, increments)
+    reference("losses_record", ring, losses, counters)
