@@ -167,7 +167,7 @@ def _numbered(path: Path) -> str:
 
     def included(line: re.Match) -> str:
         after = text.count("\n", 0, line.end()) + 2
-        return f'{_numbered(path.with_name(line[1]))}\n#line {after} "{path}"'
+        return f'{_numbered(path.parent / line[1])}\n#line {after} "{path}"'
 
     return f'#line 1 "{path}"\n{_INCLUDE.sub(included, text)}'
 
@@ -175,7 +175,7 @@ def _numbered(path: Path) -> str:
 def source_files(cu_path: Path) -> tuple[Path, ...]:
     """A ``.cu`` file and what it includes, in reading order."""
     included = _INCLUDE.findall(cu_path.read_text(encoding="utf-8"))
-    return (cu_path, *(file for name in included for file in source_files(cu_path.with_name(name))))
+    return (cu_path, *(file for name in included for file in source_files(cu_path.parent / name)))
 
 
 def kernel_parameters(source: str, real: str) -> dict[str, tuple[Parameter, ...]]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import importlib
 import math
 import re
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
@@ -99,6 +99,7 @@ class Op:
     choose : sizes as keywords -> the versions to launch, where there are several, the best one first.
     moved : sizes as keywords -> least bytes moved, where it is not each array once (a gather, say).
     wide : names of arrays that kernels index with 64 bits; all others have at most ``MOST_ELEMENTS`` elements.
+    most : by the name of a size, how large it may be.
     """
 
     package: str
@@ -110,6 +111,7 @@ class Op:
     choose: Callable[..., tuple[str, ...]] | None = None
     moved: Callable[..., int] | None = None
     wide: tuple[str, ...] = ()
+    most: dict[str, int] = field(default_factory=dict, hash=False)
 
     @cached_property
     def arguments(self) -> tuple[Argument, ...]:
@@ -139,8 +141,8 @@ class Op:
 
         Raises
         ------
-        ValueError : a shape does not fit the signature, two arrays disagree about a size, or an array has more
-            elements than the kernels can index.
+        ValueError : a shape does not fit the signature, two arrays disagree about a size, or a size or an array
+            is larger than the kernels are made for.
         """
         sizes: dict[str, int] = {}
         for argument, value in zip(self.arguments, values, strict=True):
@@ -154,7 +156,14 @@ class Op:
                 raise ValueError(f"{self.name}: {argument.name} is {value.shape}; {self.signature}, {sizes}")
             if math.prod(value.shape) > MOST_ELEMENTS and argument.name not in self.wide:
                 raise ValueError(f"{self.name}: {argument.name} is {value.shape}, more than 2^30 elements")
+        for dim, most in self.most.items():
+            if sizes[dim] > most:
+                raise ValueError(f"{self.name}: {dim} is {sizes[dim]}, more than {most}")
         return sizes
+
+    def within(self, sizes: Mapping[str, int]) -> dict[str, int]:
+        """The sizes, each at most as large as the op takes it."""
+        return {dim: min(size, self.most.get(dim, size)) for dim, size in sizes.items()}
 
     def function(self, version: str | None) -> str:
         """The name of the function that implements a version."""
@@ -207,6 +216,7 @@ def is_fused(op: Op) -> bool:
 
 def most_fused_rows(table: Ops) -> int:
     """Rows of the largest mini-batch for which a table's fused ops are meant; 0 if it lacks any."""
-    if any(is_fused(op) and not hasattr(table, name) for name, op in ops().items()):
+    fused = {name: op for name, op in ops().items() if is_fused(op)}
+    if any(not hasattr(table, name) for name in fused):
         return 0
-    return importlib.import_module(f"{__package__}.fused_forward").MOST_ROWS
+    return min(op.most["M"] for op in fused.values() if "M" in op.dims)

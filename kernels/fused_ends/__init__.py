@@ -1,5 +1,6 @@
 """The two ends of a fused iteration: all that it draws, and the record of its losses, an op each."""
 
+from ..fused_forward import MOST
 from ..philox import WORD
 from ..registry import Op
 
@@ -12,6 +13,7 @@ DRAW = Op(
     moved=lambda M, P, K, N: M * (5 * P + 8 * K) + 8,
     kernels=(),
     wide=("images",),
+    most={"M": MOST["M"]},
 )
 DRAW_EMBEDDING = Op(
     package=__name__,
@@ -23,6 +25,7 @@ DRAW_EMBEDDING = Op(
     moved=lambda M, P, K, N, V: M * (5 * P + 12 * K + 9) + 4 * V * K + 8,
     kernels=(),
     wide=("images",),
+    most=MOST,
 )
 RECORD = Op(
     package=__name__,

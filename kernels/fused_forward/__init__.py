@@ -6,9 +6,14 @@ made.  A GPU's block owns columns of y with all their rows, so batch normalisati
 
 from ..registry import Op
 
-#: Rows of the largest mini-batch for which the fused ops are meant.  They compute any number, 32 at a time; of
-#: more than these the layered ops fill a device better.
-MOST_ROWS = 256
+#: The largest mini-batch, and the longest embedding.  Kernels walk the rows 32 at a time; of more than these
+#: the layered ops fill a device better.
+MOST = {"M": 256, "V": 32}
+
+
+def most(signature: str) -> dict[str, int]:
+    """Of the sizes that a signature has."""
+    return {dim: limit for dim, limit in MOST.items() if f"({dim}," in signature or f",{dim}," in signature}
 
 
 def _product(name: str, signature: str, epilogue: int, halves: int = 1, prologue: int = 0) -> Op:
@@ -17,7 +22,7 @@ def _product(name: str, signature: str, epilogue: int, halves: int = 1, prologue
     def flops(M: int, N: int, K: int, V: int = 0) -> int:
         return halves * M * (2 * N * K + epilogue * N + prologue * K)
 
-    return Op(package=__name__, name=name, signature=signature, flops=flops, kernels=())
+    return Op(package=__name__, name=name, signature=signature, flops=flops, kernels=(), most=most(signature))
 
 
 LEAKY_RELU = _product("fused_forward_leaky_relu", "y(M,N) <- x(M,K) w(K,N) b(N) slope", epilogue=2)

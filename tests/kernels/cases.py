@@ -122,7 +122,8 @@ def awkward_sizes(case: Case) -> list[dict[str, int]]:
     """Eight choices in which each size of the op takes each awkward value once, no two sizes in step."""
     dims = case.op.dims
     values = AWKWARD_AND_SMALL if case.interpreted and len(dims) > 1 else AWKWARD
-    return [{d: values[(i + 3 * j) % len(values)] for j, d in enumerate(dims)} for i in range(len(values))]
+    choices = ({d: values[(i + 3 * j) % len(values)] for j, d in enumerate(dims)} for i in range(len(values)))
+    return [case.op.within(sizes) for sizes in choices]
 
 
 def versions(backend: str) -> list:
@@ -150,7 +151,7 @@ GRIDS = (1, 2, 3)
 
 def several_tiles(op: Op, kernel: Kernel) -> dict[str, int]:
     """Sizes with more tiles than any of ``GRIDS`` has blocks; any, of a kernel that always has one block."""
-    choices = [dict(zip(op.dims, shape, strict=False)) for shape in _SEVERAL_TILES]
+    choices = [op.within(dict(zip(op.dims, shape, strict=False))) for shape in _SEVERAL_TILES]
     return next((sizes for sizes in choices if kernel.geometry(**sizes).grid > max(GRIDS)), choices[-2])
 
 
@@ -179,7 +180,7 @@ def check_case(case: Case, sizes: dict[str, int], seed: int, real: type) -> None
 
     One element of each real input is 0, another one of each: there a branch may go either way.
     """
-    arguments = make_arguments(case.op, sizes, np.random.default_rng(seed), real)
+    arguments = make_arguments(case.op, case.op.within(sizes), np.random.default_rng(seed), real)
     for position, argument in enumerate(case.op.arguments):
         if argument.role == "in" and argument.dims and argument.dtype == "real":
             array = arguments[argument.name].reshape(-1)

@@ -14,7 +14,7 @@ from cgan_raw.testing import call, make_arguments
 
 
 def drawn(op, size=35):
-    sizes = {d: size + 2 * i for i, d in enumerate(op.dims)}
+    sizes = op.within({d: size + 2 * i for i, d in enumerate(op.dims)})
     return sizes, make_arguments(op, sizes, np.random.default_rng(1), np.float32)
 
 

@@ -59,7 +59,7 @@ ARRAYS = [
     pytest.param(op, argument, id=f"{op.name}-{argument.name}")
     for op in registry.ops().values()
     for argument in op.arguments
-    if argument.dims is not None and not any(d.isdigit() for d in argument.dims)
+    if argument.dims is not None and not any(d.isdigit() or d in op.most for d in argument.dims)
 ]
 
 
@@ -76,6 +76,18 @@ def test_array_of_too_many_elements_is_refused_unless_the_contract_says_otherwis
     else:
         with pytest.raises(ValueError, match=rf"{op.name}: \w+ is .*more than 2\^30 elements"):
             op.sizes(call_with(op, argument, too_many))
+
+
+@pytest.mark.parametrize(
+    ("op", "dim"), [pytest.param(op, d, id=f"{op.name}-{d}") for op in registry.ops().values() for d in op.most]
+)
+def test_a_size_beyond_the_contracts_is_refused(op, dim):
+    argument = next(a for a in op.arguments if a.dims and dim in a.dims)
+    shape = argument.shape(dict.fromkeys(op.dims, 1) | {dim: op.most[dim]})
+    op.sizes(call_with(op, argument, shape))
+    shape = argument.shape(dict.fromkeys(op.dims, 1) | {dim: op.most[dim] + 1})
+    with pytest.raises(ValueError, match=f"{op.name}: {dim} is {op.most[dim] + 1}, more than {op.most[dim]}"):
+        op.sizes(call_with(op, argument, shape))
 
 
 def test_only_the_images_of_a_data_set_may_have_more():

@@ -8,9 +8,10 @@ from cgan_raw.config import TrainConfig
 from cgan_raw.devices.choice import make_backend
 from cgan_raw.fused_iteration import FusedIteration, make_iteration, why_layered
 from cgan_raw.iteration import Iteration
-from cgan_raw.kernels.fused_forward import MOST_ROWS
+from cgan_raw.kernels.fused_forward import MOST
 
 TOLERANCE, ITERATIONS = 1e-12, 5
+MOST_ROWS = MOST["M"]
 MODELS = ("cgan", "gan")
 
 
