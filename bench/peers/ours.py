@@ -25,11 +25,15 @@ class Peer:
         self._iteration = make_iteration(self._backend, config, dataset, _HISTORY)
         self._run_some = self._backend.repeat(self._iteration.run)
 
+    @property
+    def iteration(self) -> int:
+        return self._iteration.completed()
+
     def tensors(self) -> dict[str, np.ndarray]:
         return {name: a for name, a in self._iteration.state().items() if not name.startswith("adam.")}
 
     def run(self, iterations: int, draws: None = None) -> np.ndarray:
-        before, done = self._iteration.completed(), 0
+        before, done = self.iteration, 0
         while done < iterations:
             done += self._run_some(iterations - done)
-        return self._iteration.read_losses(before + 1, self._iteration.completed())
+        return self._iteration.read_losses(before + 1, self.iteration)

@@ -36,7 +36,7 @@ class _Export(NamedTuple):
 def parser() -> argparse.ArgumentParser:
     result = cli.Parser(
         "export",
-        "Write a generator as an ONNX model or as a page for browsers, or a run's metrics as a table.",
+        "Write a generator as a model or a web page, or metrics as a table.",
         epilog="Inputs of the model: noise (B,100) float32 and, of a conditional GAN, label (B,) int64; "
         "output: image (B,28,28) float32 from -1 to 1.",
     )

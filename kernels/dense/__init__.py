@@ -9,12 +9,20 @@ from ..registry import Kernel, Op, one_version
 
 TILE = 16  # tiled: a block's tile of the output is TILE x TILE, and it takes TILE of K at a time
 ROWS, COLUMNS, K_TILE = 32, 64, 16  # register_tiled, vectorised: a block's tile, and how much of K at a time
+LARGE = 128  # warp_tiled, double_buffered: a block's tile is LARGE x LARGE
 SPLITS = 8  # split_k: warps that share the K of a 32 x 8 tile
 
 TF32_ROUNDING = 2.0**-10  # of a product: each factor to 11 significant bits, off by 2^-11 of itself at most
 
 #: What the CUDA C++ needs of these; numba_cuda.py imports them.
-CONSTANTS = {"TILE": TILE, "ROWS": ROWS, "COLUMNS": COLUMNS, "K_TILE": K_TILE, "SPLITS": SPLITS}
+CONSTANTS = {
+    "TILE": TILE,
+    "ROWS": ROWS,
+    "COLUMNS": COLUMNS,
+    "K_TILE": K_TILE,
+    "LARGE": LARGE,
+    "SPLITS": SPLITS,
+}
 
 #: Version -> rows and columns of a block's tile, and the block's threads (x, y).
 _TILES = {
@@ -23,12 +31,14 @@ _TILES = {
     "tiled": (TILE, TILE, (TILE, TILE)),
     "register_tiled": (ROWS, COLUMNS, (COLUMNS // 4, ROWS // 4)),
     "vectorised": (ROWS, COLUMNS, (COLUMNS // 4, ROWS // 4)),
+    "warp_tiled": (LARGE, LARGE, (32, 8)),
+    "double_buffered": (LARGE, LARGE, (32, 8)),
     "split_k": (32, 8, (32, SPLITS)),
     "tensor_core": (32, 32, (32, 4)),
 }
 
 #: What Numba CUDA cannot say: it has no access of 16 bytes to an array of floats, and no mma.
-_CUDA_ONLY = ("vectorised", "tensor_core")
+_CUDA_ONLY = ("vectorised", "warp_tiled", "double_buffered", "tensor_core")
 
 
 def choose(rows: int, columns: int, K: int) -> tuple[str, ...]:

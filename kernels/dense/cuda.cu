@@ -12,11 +12,13 @@
 #include "operands.cuh"
 
 // The ladder: each version adds one idea to the one before it, and computes the same bits.
-#include "uncoalesced.cuh"     // the formula, one thread per element
-#include "naive.cuh"           // the lanes of a warp take neighbouring columns
-#include "tiled.cuh"           // a block shares in shared memory what it fetches
-#include "register_tiled.cuh"  // a thread reuses in registers what it reads there
-#include "vectorised.cuh"      // four elements per access
+#include "uncoalesced.cuh"      // the formula, one thread per element
+#include "naive.cuh"            // the lanes of a warp take neighbouring columns
+#include "tiled.cuh"            // a block shares in shared memory what it fetches
+#include "register_tiled.cuh"   // a thread reuses in registers what it reads there
+#include "vectorised.cuh"       // four elements per access
+#include "warp_tiled.cuh"       // larger tiles: of the block, of each warp and of each thread
+#include "double_buffered.cuh"  // the next K-tile is fetched while this one is multiplied
 
 // Two branches: for few rows, which are too few tiles to fill a GPU, and for factors that may be rounded.
 #include "split_k.cuh"

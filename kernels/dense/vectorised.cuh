@@ -6,6 +6,14 @@ __device__ inline Four load_four(const real* data, int stride, int row, int colu
     return there > 0 ? load_quad(data + row * stride + column, there) : Four{};
 }
 
+// Store the sums of four neighbouring elements of a row, each with its bias.
+__device__ inline void store_four(real* out, Four biases, int row, int column, int rows, int columns,
+                                  const real* sum) {
+    Four four;
+    for (int j = 0; j < 4; ++j) four.v[j] = sum[j] + biases.v[j];
+    if (row < rows) store_quad(out + row * columns + column, four, columns - column);
+}
+
 // As load_tile, but by fours.  Those that lie along K, two of each row and so the 32 bytes of a sector, are
 // scattered over four rows of the tile; the same padding keeps the 32 words that lanes write at a time on 32
 // banks.
@@ -63,11 +71,7 @@ __device__ void product_vectorised(int tile, real* out, Operand<LT> left, Operan
     }
     int row = top + 4 * threadIdx.y, column = side + 4 * threadIdx.x;
     Four biases = bias ? load_quad(bias + column, columns - column) : Four{};
-    for (int i = 0; i < 4 && row + i < rows; ++i) {
-        Four four;
-        for (int j = 0; j < 4; ++j) four.v[j] = sum[i][j] + biases.v[j];
-        store_quad(out + (row + i) * columns + column, four, columns - column);
-    }
+    for (int i = 0; i < 4; ++i) store_four(out, biases, row + i, column, rows, columns, sum[i]);
 }
 
 extern "C" __global__ void dense_forward_vectorised(real* y, const real* x, const real* w, const real* b, int M,

@@ -71,6 +71,13 @@ def test_nothing_is_in_local_memory(resources):
     assert in_local_memory(resources) == {}
 
 
+def test_two_blocks_of_the_large_tiles_fit(target, resources):
+    """On a multiprocessor, each with 256 threads: while one waits the other multiplies."""
+    large = {n: r.registers for n, r in resources.items() if n.endswith(("warp_tiled", "double_buffered"))}
+    assert (len(large) == 6) == (target.language == "cuda")
+    assert target.real == "double" or all(2 * 256 * registers <= 65536 for registers in large.values()), large
+
+
 def test_resources_are_those_of_the_table(target, resources, pytestconfig):
     found = {name: str(resources[name]) for name in sorted(resources)}
     if pytestconfig.getoption("--update", False):

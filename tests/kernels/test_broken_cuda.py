@@ -30,6 +30,8 @@ WRONG = [
     ("dense_forward", "tiled", "left_tile[y][k]", "left_tile[x][k]"),
     ("dense_forward", "register_tiled", "top + y + i * down", "top + y + j * down"),
     ("dense_forward", "vectorised", "? columns - column : 0", "? columns - column - 1 : 0"),
+    ("dense_forward", "warp_tiled", "lane / 2 % 8}", "lane % 8}"),
+    ("dense_forward", "double_buffered", "k0 / tile_k % 2", "0"),
     ("dense_forward", "split_k", "s < SPLITS; ++s", "s < SPLITS - 1; ++s"),
     ("dense_forward", "tensor_core", "left_tile.at(i + 8, k)", "left_tile.at(i, k)"),
     ("dense_backward_bias", None, "m < M", "m <= M"),
