@@ -9,10 +9,12 @@ from cgan_raw.kernels.launch import source_files
 
 
 def changed(folder: str, change: Callable[[str], str], place: Path) -> Path:
-    """The path of a ``cuda.cu`` in ``place``; ``change`` makes its text, and that of what it includes."""
-    texts = {path.name: path.read_text(encoding="utf-8") for path in source_files(FOLDER / folder / "cuda.cu")}
+    """The path of a ``cuda.cu`` below ``place``; ``change`` makes its text, and that of what it includes."""
+    paths = {path.resolve() for path in source_files(FOLDER / folder / "cuda.cu")}
+    texts = {path.relative_to(FOLDER.resolve()): path.read_text(encoding="utf-8") for path in paths}
     new = {name: change(text) for name, text in texts.items()}
     assert new != texts, "the change applies"
     for name, text in new.items():
+        (place / name).parent.mkdir(exist_ok=True)
         (place / name).write_text(text, encoding="utf-8")
-    return place / "cuda.cu"
+    return place / folder / "cuda.cu"

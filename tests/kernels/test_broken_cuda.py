@@ -1,12 +1,13 @@
 """Defects planted in the CUDA C++: each must be rejected by the check that is there for it."""
 
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
 from changed import changed
 
-from cgan_raw.kernels import dense, registry, simt
+from cgan_raw.kernels import registry, simt
 from cgan_raw.kernels.launch import Module
 from cgan_raw.kernels.registry import ops
 from cgan_raw.testing import HOST, assert_matches_reference, gradcheck, implementations, make_arguments
@@ -35,6 +36,21 @@ WRONG = [
     ("dense_forward", "split_k", "s < SPLITS; ++s", "s < SPLITS - 1; ++s"),
     ("dense_forward", "tensor_core", "left_tile.at(i + 8, k)", "left_tile.at(i, k)"),
     ("dense_backward_bias", None, "m < M", "m <= M"),
+    ("fused_forward_leaky_relu", None, "int warp = 0; warp < WARPS", "int warp = 1; warp < WARPS"),
+    ("fused_forward_embedding", None, "labels[row] * columns", "labels[0] * columns"),
+    ("fused_forward_dropout", None, "mask[i] = keep", "mask[i] = !keep"),
+    ("fused_forward_batchnorm", None, "learnt = {x + M * K, K}", "learnt = {x, K}"),
+    ("fused_forward_tanh", None, "sum + bias", "sum"),
+    ("fused_backward_head", None, "mask[i], rate), y[i]", "true, rate), y[i]"),
+    ("fused_backward_embedding", None, "g * table[labels[m] * K + k]", "g"),
+    ("fused_train_head", None, "bce_gradient(logit, target, M)", "bce_gradient(logit, target, N)"),
+    ("fused_train_leaky_relu", None, "first < top", "first < 0"),
+    ("fused_train_leaky_relu", None, "n0 / DEPTH % blocks == tile", "true"),
+    ("fused_train_batchnorm", None, "gamma.move(c, of.dgamma", "gamma.move(c, of.dbeta"),
+    ("fused_train_embedding", None, "== (int)threadIdx.y", ">= (int)threadIdx.y"),
+    ("fused_train_dense", None, "2 * i + lane.half, at", "2 * i, at"),
+    ("fused_draw_embedding", None, "store_quad(h + M * K + i", "store_quad(h + i"),
+    ("fused_record", None, "counters[0] % R", "(counters[0] + 1) % R"),
 ]
 
 
@@ -48,7 +64,7 @@ def _kernel(op, version):
 
 
 def launched(path, op, version, real="float"):
-    constants = dense.CONSTANTS if op.package == dense.__name__ else {}
+    constants = getattr(import_module(op.package), "CONSTANTS", {})
     module = Module(path, simt.Executor(), real, constants)
 
     def call(*arguments):
@@ -62,7 +78,7 @@ def launched(path, op, version, real="float"):
 def check(path, op, version):
     rounding = _kernel(op, version).rounding
     for size in (5, 70 if len(op.dims) > 1 else 300):  # a second block, a second K-tile for each warp
-        sizes = {d: size + 3 * i for i, d in enumerate(op.dims)}
+        sizes = op.within({d: size + 3 * i for i, d in enumerate(op.dims)})
         arguments = make_arguments(op, sizes, np.random.default_rng(size))
         assert_matches_reference(op, launched(path, op, version), arguments, HOST, rounding)
 
