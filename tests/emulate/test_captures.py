@@ -60,9 +60,8 @@ def begin_again(runtime, stream, x, host):
 
 
 def wait_for_an_event_outside(runtime, stream, x, host):
-    from cupy.cuda import Stream
-
-    other, event = Stream(non_blocking=True), runtime.eventCreateWithFlags(0)
+    cupy = pytest.importorskip("cupy")
+    other, event = cupy.cuda.Stream(non_blocking=True), runtime.eventCreateWithFlags(0)
     runtime.eventRecord(event, other.ptr)
     runtime.streamWaitEvent(stream, event)
 
