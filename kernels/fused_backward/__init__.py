@@ -7,8 +7,13 @@ name tells, so dx is the gradient at the output of the product below.  ``head`` 
 layer, with one column, and the loss: a prologue of the layer below it.
 """
 
-from ..fused_forward import most
-from ..registry import Op
+from ..fused_forward import CONSTANTS, blocks_of, most
+from ..registry import Kernel, Op
+
+__all__ = ["CONSTANTS", "OPS"]  # what cuda.cu needs is the forward ops' too
+
+#: A block owns 8 rows of w, and so 8 columns of dx.
+_KERNELS = (Kernel("cuda", None, lambda K, **_: blocks_of(K)),)
 
 #: Adam's operations for each parameter.
 _ADAM = 11
@@ -28,7 +33,9 @@ def _product(name: str, signature: str, epilogue: int, prologue: int = 0) -> Op:
     def flops(M: int, N: int, K: int, V: int = 0) -> int:
         return M * (2 * N * K + epilogue * K + prologue * N)
 
-    return Op(package=__name__, name=name, signature=signature, flops=flops, kernels=(), most=most(signature))
+    return Op(
+        package=__name__, name=name, signature=signature, flops=flops, kernels=_KERNELS, most=most(signature)
+    )
 
 
 def _update(name: str, signature: str, epilogue: int, prologue: int = 0, products: int = 2) -> Op:
@@ -37,7 +44,9 @@ def _update(name: str, signature: str, epilogue: int, prologue: int = 0, product
     def flops(M: int, N: int, K: int, V: int = 0) -> int:
         return M * (products * 2 * N * K + epilogue * K + (prologue + 1) * N) + _ADAM * (K * N + N + V * K)
 
-    return Op(package=__name__, name=name, signature=signature, flops=flops, kernels=(), most=most(signature))
+    return Op(
+        package=__name__, name=name, signature=signature, flops=flops, kernels=_KERNELS, most=most(signature)
+    )
 
 
 _HEAD = "y(M,N) mask(M,N):uint8 head_w(N,1) head_b(1)"

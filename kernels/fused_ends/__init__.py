@@ -1,8 +1,17 @@
 """The two ends of a fused iteration: all that it draws, and the record of its losses, an op each."""
 
 from ..fused_forward import MOST
+from ..geometry import PLANE, THREADS, Geometry, ceil_div, one_block, plane
 from ..philox import WORD
-from ..registry import Op
+from ..registry import Kernel, Op
+
+
+def _geometry(M: int, P: int, K: int, **_: int) -> Geometry:
+    """A thread for each pixel, then one for every four numbers of noise."""
+    return Geometry(plane(M, P).grid + ceil_div(M * K, 4 * THREADS), PLANE)
+
+
+_DRAWS = (Kernel("cuda", None, _geometry),)
 
 DRAW = Op(
     package=__name__,
@@ -11,7 +20,7 @@ DRAW = Op(
     " seed:uint64 index_stream:uint32 noise_stream:uint32",
     flops=lambda M, P, K, N: M * (2 * P + (WORD + 6) * K + WORD + 1),
     moved=lambda M, P, K, N: M * (5 * P + 8 * K) + 8,
-    kernels=(),
+    kernels=_DRAWS,
     wide=("images",),
     most={"M": MOST["M"]},
 )
@@ -23,7 +32,7 @@ DRAW_EMBEDDING = Op(
     " seed:uint64 index_stream:uint32 noise_stream:uint32 label_stream:uint32",
     flops=lambda M, P, K, N, V: M * (2 * P + (WORD + 8) * K + 2 * WORD + 2),
     moved=lambda M, P, K, N, V: M * (5 * P + 12 * K + 9) + 4 * V * K + 8,
-    kernels=(),
+    kernels=_DRAWS,
     wide=("images",),
     most=MOST,
 )
@@ -33,7 +42,7 @@ RECORD = Op(
     signature="&ring(R,C) &counters(n):int64 <- losses(C) increments(n):int64",
     flops=lambda R, C, n: n,
     moved=lambda R, C, n: 8 * C + 24 * n,
-    kernels=(),
+    kernels=(Kernel("cuda", None, lambda R, C, n: one_block()),),
 )
 
 OPS = (DRAW, DRAW_EMBEDDING, RECORD)

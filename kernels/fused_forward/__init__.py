@@ -4,11 +4,22 @@ Each op is a product with an epilogue, one of them with a prologue too; the refe
 made.  A GPU's block owns columns of y with all their rows, so batch normalisation's statistics never leave it.
 """
 
-from ..registry import Op
+from ..geometry import Geometry, ceil_div
+from ..registry import Kernel, Op
 
-#: The largest mini-batch, and the longest embedding.  Kernels walk the rows 32 at a time; of more than these
-#: the layered ops fill a device better.
+#: The largest mini-batch, and the longest embedding.  Kernels walk the rows 32 at a time; with more of them the
+#: layered ops fill a device better.
 MOST = {"M": 256, "V": 32}
+
+ROWS, COLUMNS = 32, 8  # of a block's tile, and its threads, one for each element
+
+#: What cuda.cu needs of these.
+CONSTANTS = {"ROWS": ROWS, "COLUMNS": COLUMNS}
+
+
+def blocks_of(columns: int) -> Geometry:
+    """A block for every 8 columns, with all their rows."""
+    return Geometry(ceil_div(columns, COLUMNS), (COLUMNS, ROWS))
 
 
 def most(signature: str) -> dict[str, int]:
@@ -22,7 +33,10 @@ def _product(name: str, signature: str, epilogue: int, halves: int = 1, prologue
     def flops(M: int, N: int, K: int, V: int = 0) -> int:
         return halves * M * (2 * N * K + epilogue * N + prologue * K)
 
-    return Op(package=__name__, name=name, signature=signature, flops=flops, kernels=(), most=most(signature))
+    kernels = (Kernel("cuda", None, lambda N, **_: blocks_of(N)),)
+    return Op(
+        package=__name__, name=name, signature=signature, flops=flops, kernels=kernels, most=most(signature)
+    )
 
 
 LEAKY_RELU = _product("fused_forward_leaky_relu", "y(M,N) <- x(M,K) w(K,N) b(N) slope", epilogue=2)

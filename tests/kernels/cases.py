@@ -151,7 +151,8 @@ GRIDS = (1, 2, 3)
 
 def several_tiles(op: Op, kernel: Kernel) -> dict[str, int]:
     """Sizes with more tiles than any of ``GRIDS`` has blocks; any, of a kernel that always has one block."""
-    choices = [op.within(dict(zip(op.dims, shape, strict=False))) for shape in _SEVERAL_TILES]
+    rest = dict.fromkeys(op.dims, 9)  # of an op with more sizes
+    choices = [op.within(rest | dict(zip(op.dims, shape, strict=False))) for shape in _SEVERAL_TILES]
     return next((sizes for sizes in choices if kernel.geometry(**sizes).grid > max(GRIDS)), choices[-2])
 
 

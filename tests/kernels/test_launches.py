@@ -24,9 +24,9 @@ FIRST = "leaky_relu_forward"
 
 #: The macro of common.cuh; one that notes the count and walks no tile; a kernel that tells what was noted.
 WALK = "#define FOR_EACH_TILE(tile, count) for (int tile = blockIdx.x; tile < (count); tile += gridDim.x)"
-COUNT = """static int tiles;
-#define FOR_EACH_TILE(tile, count) for (int tile = (tiles = (count)); false;)
-extern "C" __global__ void tell(int* noted) { noted[0] = tiles; tiles = 0; }
+COUNT = """static int counted;
+#define FOR_EACH_TILE(tile, count) for (int tile = (counted = (count)); false;)
+extern "C" __global__ void tell(int* noted) { noted[0] = counted; counted = 0; }
 """
 
 
