@@ -12,7 +12,9 @@ ROWS, COLUMNS, K_TILE = 32, 64, 16  # register_tiled, vectorised: a block's tile
 LARGE = 128  # warp_tiled, double_buffered: a block's tile is LARGE x LARGE
 SPLITS = 8  # split_k: warps that share the K of a 32 x 8 tile
 
-TF32_ROUNDING = 2.0**-10  # of a product: each factor to 11 significant bits, off by 2^-11 of itself at most
+#: Relative error of a product of rounded factors.  To 11 significant bits, each is off by 2^-11 of itself at
+#: most; to two parts of 11 bits, by 2^-23, and the product of the small parts, 2^-22, is left out.
+ROUNDING = {"tensor_core": 2.0**-10, "tensor_core_3x": 2.0**-21}
 
 #: What the CUDA C++ needs of these; numba_cuda.py imports them.
 CONSTANTS = {
@@ -35,10 +37,11 @@ _TILES = {
     "double_buffered": (LARGE, LARGE, (32, 8)),
     "split_k": (32, 8, (32, SPLITS)),
     "tensor_core": (32, 32, (32, 4)),
+    "tensor_core_3x": (32, 32, (32, 4)),
 }
 
 #: What Numba CUDA cannot say: it has no access of 16 bytes to an array of floats, and no mma.
-_CUDA_ONLY = ("vectorised", "warp_tiled", "double_buffered", "tensor_core")
+_CUDA_ONLY = ("vectorised", "warp_tiled", "double_buffered", *ROUNDING)
 
 
 def choose(rows: int, columns: int, K: int) -> tuple[str, ...]:
@@ -58,8 +61,7 @@ def _versions(sizes) -> tuple[Kernel, ...]:
 
         return tiles
 
-    rounding = {"tensor_core": TF32_ROUNDING}
-    cuda = (Kernel("cuda", version, geometry(version), rounding.get(version, 0.0)) for version in _TILES)
+    cuda = (Kernel("cuda", version, geometry(version), ROUNDING.get(version, 0.0)) for version in _TILES)
     numba = (Kernel("numba_cuda", v, geometry(v)) for v in _TILES if v not in _CUDA_ONLY)
     return (Kernel("cpu"), *cuda, *numba)
 
