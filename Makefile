@@ -38,6 +38,7 @@ gpu-check:  ## check and measure this machine's GPU; installs nothing: make gpu-
 tables: $(VENV)/.dev  ## renew what follows from the kernels: kernels/README.md, an iteration's cost, what they ask of memory
 	$(VENV)/bin/python -m bench.cost
 	$(VENV)/bin/python -m bench.traces
+	$(VENV)/bin/python -m bench.stages
 	$(VENV)/bin/python -m bench.kernels_readme
 
 report: $(VENV)/.dev  ## renew README's figures and the plots in docs/bench from bench/results

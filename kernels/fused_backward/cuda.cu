@@ -402,13 +402,11 @@ __device__ void norm_below(int tile, real* scratch, real* dx, Trained gamma, Tra
 // Numerics  dx is made of w as it was.  Adam's rate is formed in double.  Sums of a warp's K-tiles, then their
 //           sum in the order of the warps: the same bits on every run.
 // Source    Ioffe & Szegedy 2015, arXiv:1502.03167, section 3.
-extern "C" __global__ void fused_train_batchnorm(real* dx, real* w, real* w_m, real* w_v, real* b, real* b_m,
-                                                 real* b_v, real* gamma, real* gamma_m, real* gamma_v,
-                                                 real* beta, real* beta_m, real* beta_v, const real* dy,
-                                                 const real* x, const real* r, const real* mean,
-                                                 const real* rstd, const long long* t, real slope,
-                                                 double learning_rate, double beta1, double beta2, double eps,
-                                                 int M, int K, int N) {
+extern "C" __global__ __launch_bounds__(THREADS, 2) void fused_train_batchnorm(
+    real* dx, real* w, real* w_m, real* w_v, real* b, real* b_m, real* b_v, real* gamma, real* gamma_m,
+    real* gamma_v, real* beta, real* beta_m, real* beta_v, const real* dy, const real* x, const real* r,
+    const real* mean, const real* rstd, const long long* t, real slope, double learning_rate, double beta1,
+    double beta2, double eps, int M, int K, int N) {
     __shared__ Tiles tiles[WARPS];
     __shared__ real rate_of_adam;
     __shared__ __align__(16) real inputs[THREADS], scratch[THREADS];
@@ -438,8 +436,8 @@ extern "C" __global__ void fused_train_batchnorm(real* dx, real* w, real* w_m, r
 //           written; each block reads all of dy, from the L2 cache.  Shared memory: 1.09 wavefronts per load,
 //           1 per store.
 // Limit     bound by the L2 cache, and by shared memory.
-// Barriers  6 per tile, 4 of a warp per tile: two of a warp for each of its K-tiles; of all, one after Adam's
-//           rate, one after the inputs, two in the sum of a product.  Two around the gather.
+// Barriers  5 per tile, 4 of a warp per tile: two of a warp for each of its K-tiles; of all, one after Adam's
+//           rate, one after the inputs, two in the sum of a product.  One before the gather.
 // Numerics  dx is made of w as it was.  Adam's rate is formed in double.  Sums of a warp's K-tiles, then their
 //           sum in the order of the warps: the same bits on every run.
 // Source    Kingma & Ba 2015, arXiv:1412.6980, Algorithm 1.
@@ -458,11 +456,10 @@ extern "C" __global__ void fused_train_embedding(real* w, real* w_m, real* w_v, 
         real of_label = 0;  // the gradient of row threadIdx.y of the table, in this thread's column
         auto below = [&](int m, int k, real g) {
             products[thread_in_block()] = m < M && k < K ? g * x[m * K + k] : 0;
-            __syncthreads();  // those of all rows are there
+            __syncthreads();  // those of all rows are there; the next ones come behind the next product
             int top = m - threadIdx.y;
             for (int row = 0; row < ROWS && top + row < M; ++row)
                 if (labels[top + row] == (int)threadIdx.y) of_label += products[row * COLUMNS + threadIdx.x];
-            __syncthreads();  // all have read them; the next rows' may come
         };
         backward_tile<true>(tile, tiles, inputs, given, w, M, N, K, below,
                             update(tile, {w, w_m, w_v}, {b, b_m, b_v}, adam, input, given, M, N, K));
