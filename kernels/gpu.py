@@ -10,33 +10,43 @@ there does not wait for a non-blocking stream.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import cupy
 import numpy as np
 
 
 class Executor:
-    """Compiles for the current device and launches on a stream."""
+    """Compiles for the current device and launches on a stream, which may be changed."""
 
     backend = "cuda"
     array_type = cupy.ndarray
 
     def __init__(self, stream: cupy.cuda.Stream):
-        self._stream = stream
+        self.stream = stream
+
+    @contextmanager
+    def on(self, stream: cupy.cuda.Stream) -> Iterator[None]:
+        """Inside, launches go to another stream."""
+        before, self.stream = self.stream, stream
+        try:
+            yield
+        finally:
+            self.stream = before
 
     def load(self, source: str, kernels: Sequence[str], real: str) -> Loaded:
         """Raises cupy.cuda.compiler.CompileException, which names the lines of the real file."""
         module = cupy.RawModule(code=source, options=("--std=c++17", f"-DREAL={real}"))
-        return Loaded(module, kernels, self._stream)
+        return Loaded(module, kernels, self)
 
 
 class Loaded:
     """The compiled kernels of one source text."""
 
-    def __init__(self, module: cupy.RawModule, kernels: Sequence[str], stream: cupy.cuda.Stream):
+    def __init__(self, module: cupy.RawModule, kernels: Sequence[str], executor: Executor):
         self._functions = {name: module.get_function(name) for name in kernels}
-        self._stream = stream
+        self._executor = executor
 
     def launch(
         self,
@@ -59,7 +69,7 @@ class Loaded:
         """
         if cooperative:
             raise ValueError(f"{name}: cooperative launches are not for the GPU executor")
-        self._functions[name]((grid,), block, arguments, shared_mem=shared, stream=self._stream)
+        self._functions[name]((grid,), block, arguments, shared_mem=shared, stream=self._executor.stream)
 
 
 class Recorder:
@@ -69,7 +79,8 @@ class Recorder:
 
     Parameters
     ----------
-    enqueue : makes the launches, the same ones on the same arrays at each call, all of them on ``stream``.
+    enqueue : makes the launches, the same ones on the same arrays at each call, on ``stream``, or on others
+        that wait for it before and for which it waits after.
     stream : not the null one, which cannot be recorded.
     """
 

@@ -69,10 +69,12 @@ def _remedy(kernels: str) -> str:
 
 @dataclass(frozen=True)
 class CudaBackend(Backend):
-    """CuPy's arrays on the current CUDA device, all work on one stream of its own."""
+    """CuPy's arrays on the current CUDA device, all work on a stream of its own, or aside on another one."""
 
     stream: Any
     graph: bool
+    executor: Any
+    side: Any
 
     def zeros(self, shape, dtype=None):
         array = self._new(shape, self.real if dtype is None else dtype)
@@ -101,10 +103,26 @@ class CudaBackend(Backend):
         cupy.cuda.runtime.deviceSynchronize()
         return array
 
+    @contextmanager
+    def aside(self):
+        _wait(self.side, self.stream)
+        with self.executor.on(self.side):
+            yield
+
+    def join(self):
+        _wait(self.stream, self.side)
+
     def repeat(self, run):
         from ..kernels.gpu import Recorder
 
         return Recorder(run, self.stream) if self.graph else super().repeat(run)
+
+
+def _wait(stream: Any, other: Any) -> None:
+    """What is enqueued on a stream from now on comes after all that was on another one."""
+    import cupy
+
+    stream.wait_event(other.record(cupy.cuda.Event(disable_timing=True)))
 
 
 def _cuda_backend(tf32: bool, graph: bool) -> CudaBackend:
@@ -112,9 +130,10 @@ def _cuda_backend(tf32: bool, graph: bool) -> CudaBackend:
 
     from ..kernels import dispatch, gpu
 
-    stream = cupy.cuda.Stream(non_blocking=True)
-    ops = dispatch.table(gpu.Executor(stream), tf32=tf32)
-    return CudaBackend("gpu", _describe_by_cupy(), np.dtype(np.float32), ops, stream, graph)
+    stream, side = (cupy.cuda.Stream(non_blocking=True) for _ in range(2))
+    executor = gpu.Executor(stream)
+    ops = dispatch.table(executor, tf32=tf32)
+    return CudaBackend("gpu", _describe_by_cupy(), np.dtype(np.float32), ops, stream, graph, executor, side)
 
 
 def _probe_cupy() -> None:

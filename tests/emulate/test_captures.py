@@ -59,19 +59,21 @@ def begin_again(runtime, stream, x, host):
     runtime.streamBeginCapture(stream, runtime.streamCaptureModeRelaxed)
 
 
-def record_an_event(runtime, stream, x, host):
-    """Which CUDA allows; the emulated GPU does not know how."""
-    runtime.eventRecord(runtime.eventCreateWithFlags(0), stream)
+def wait_for_an_event_outside(runtime, stream, x, host):
+    event, other = runtime.eventCreateWithFlags(0), runtime.streamCreateWithFlags(1)
+    runtime.eventRecord(event, other)
+    runtime.streamWaitEvent(stream, event)
 
 
 @pytest.mark.parametrize(
-    "call", [wait, wait_for_all, upload_pageable, download_pageable, begin_again, record_an_event]
+    "call",
+    [wait, wait_for_all, upload_pageable, download_pageable, begin_again, wait_for_an_event_outside],
 )
 def test_what_is_not_allowed(call, x, stream, cupy):
     """Called past CuPy, which knows some of that too."""
     host = np.zeros(8, "f4")
     stream.begin_capture()
-    with pytest.raises(cupy.cuda.runtime.CUDARuntimeError, match=r"CAPTURE_UNSUPPORTED|NOT_SUPPORTED"):
+    with pytest.raises(cupy.cuda.runtime.CUDARuntimeError, match=r"CAPTURE_UNSUPPORTED|CAPTURE_ISOLATION"):
         call(cupy.cuda.runtime, stream.ptr, x.data.ptr, host.ctypes.data)
 
 
@@ -125,3 +127,50 @@ def test_the_null_stream_is_not_captured(cupy):
 def test_a_capture_that_never_began(stream, cupy):
     with pytest.raises(cupy.cuda.runtime.CUDARuntimeError, match="INVALID_VALUE"):
         cupy.cuda.runtime.streamEndCapture(stream.ptr)
+
+
+# Branches ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def side(cupy):
+    return cupy.cuda.Stream(non_blocking=True)
+
+
+def after(stream, other):
+    """What comes next on a stream comes after all on another one."""
+    stream.wait_event(other.record())
+
+
+def test_a_branch_is_part_of_the_graph(x, stream, side, cupy):
+    stream.begin_capture()
+    fill(x, 1, stream)
+    after(side, stream)
+    fill(x, 2, side)
+    after(stream, side)
+    graph = stream.end_capture()
+    graph.launch(stream)
+    assert (x.get(stream).view("u1") == 2).all()
+    fill(x, 3, side)  # takes no part any more
+    assert (x.get(side).view("u1") == 3).all()
+
+
+def test_a_branch_that_nobody_waits_for_is_late(x, stream, side, cupy):
+    """Two branches write to one place: the one that was enqueued first comes last."""
+    stream.begin_capture()
+    after(side, stream)
+    fill(x, 1, side)
+    fill(x, 2, stream)
+    after(stream, side)
+    graph = stream.end_capture()
+    graph.launch(stream)
+    assert (x.get(stream).view("u1") == 1).all()
+
+
+def test_a_branch_must_be_joined(x, stream, side, cupy):
+    stream.begin_capture()
+    fill(x, 1, stream)
+    after(side, stream)
+    fill(x, 2, side)
+    with pytest.raises(cupy.cuda.runtime.CUDARuntimeError, match="CAPTURE_UNJOINED"):
+        stream.end_capture()

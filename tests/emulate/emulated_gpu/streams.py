@@ -19,7 +19,6 @@ _PATIENCE = 1_000
 _RELAXED = 2  # cudaStreamCaptureModeRelaxed
 
 Action = Callable[[], None]
-Node = tuple[str, Action]  # a name for it, and what is done
 
 
 @dataclass(eq=False)
@@ -35,8 +34,20 @@ class Operation:
 
 
 @dataclass(eq=False)
+class Node:
+    """An operation of a graph: a name for it, what is done, and the numbers of the nodes before it."""
+
+    name: str
+    action: Action
+    after: list[int]
+
+
+@dataclass(eq=False)
 class Capture:
-    """The operations of a graph that is being recorded; ``broken`` by a call that is not allowed meanwhile."""
+    """The operations of a graph that is being recorded; ``broken`` by a call that is not allowed meanwhile.
+
+    Other streams take part from when they wait for an event of it, up to its end.
+    """
 
     mode: int
     nodes: list[Node] = field(default_factory=list)
@@ -54,6 +65,7 @@ class Stream:
     blocking: bool
     last: Operation | None = None
     capture: Capture | None = None
+    tips: list[int] = field(default_factory=list)  # the nodes that the next one comes after
 
 
 @dataclass(eq=False)
@@ -62,6 +74,8 @@ class Event:
 
     operation: Operation | None = None
     seconds: float = 0.0
+    capture: Capture | None = None
+    tips: list[int] = field(default_factory=list)  # likewise, in a capture
 
 
 class Streams:
@@ -95,7 +109,8 @@ class Streams:
         """Have a stream do something; None if that goes into a graph."""
         if stream.capture is not None:
             stream.capture.check()
-            stream.capture.nodes.append((name, action))
+            stream.capture.nodes.append(Node(name, action, stream.tips))
+            stream.tips = [len(stream.capture.nodes) - 1]
             return None
         if stream is self.null:
             self._refuse_captured(self._blocking(), Status.CAPTURE_IMPLICIT)
@@ -145,6 +160,7 @@ class Streams:
         self._pending.clear()
         for stream in self._all:
             stream.last = stream.capture = None
+            stream.tips = []
 
     def _blocking(self) -> list[Stream]:
         return [s for s in self._all if s.blocking]
@@ -172,7 +188,10 @@ class Streams:
     # Events --------------------------------------------------------------------------------------------------
 
     def record(self, event: Event, stream: Stream) -> None:
-        _refuse_events(stream)
+        event.capture, event.tips = stream.capture, list(stream.tips)
+        if stream.capture is not None:
+            stream.capture.check()
+            return
 
         def note_the_time() -> None:
             event.seconds = time.perf_counter()
@@ -181,23 +200,36 @@ class Streams:
 
     def wait(self, stream: Stream, event: Event) -> None:
         """Let what is enqueued on a stream from now on come after an event."""
-        _refuse_events(stream)
-        self.enqueue(stream, "waiting for an event", lambda: None, event.operation)
+        if event.capture is None:
+            self._refuse_captured([stream], Status.CAPTURE_ISOLATION)
+            self.enqueue(stream, "waiting for an event", lambda: None, event.operation)
+            return
+        event.capture.check()
+        if stream.capture not in (None, event.capture):
+            raise CudaError(Status.CAPTURE_MERGE, "an event of another capture")
+        stream.tips = [*stream.tips, *event.tips] if stream.capture else list(event.tips)
+        stream.capture = event.capture
 
     # Graphs --------------------------------------------------------------------------------------------------
 
     def begin_capture(self, stream: Stream, mode: int) -> None:
         if stream is self.null or stream.capture is not None:
             raise CudaError(Status.CAPTURE_UNSUPPORTED, "the null stream, or one that is being captured")
-        stream.capture = Capture(mode)
+        stream.capture, stream.tips = Capture(mode), []
 
     def end_capture(self, stream: Stream) -> list[Node]:
-        """The operations that were enqueued since it began."""
-        capture, stream.capture = stream.capture, None
+        """The operations that were enqueued since it began, in an order as unlike as can be."""
+        capture = stream.capture
         if capture is None:
             raise CudaError(Status.INVALID_VALUE, "the stream is not being captured")
+        others = [s for s in self._all if s is not stream and s.capture is capture]
+        last, loose = stream.tips, [tip for s in others for tip in s.tips]
+        for each in (stream, *others):
+            each.capture, each.tips = None, []
         capture.check()
-        return capture.nodes
+        if not set(loose) <= _reached(capture.nodes, last):
+            raise CudaError(Status.CAPTURE_UNJOINED, "nothing waits for a stream that took part")
+        return _latest_first(capture.nodes)
 
     def is_capturing(self, stream: Stream) -> bool:
         if stream is self.null:
@@ -209,7 +241,7 @@ class Streams:
 
         def run_all() -> None:
             for node in nodes:
-                _run(*node)
+                _run(node.name, node.action)
 
         report.write("launch", str(len(nodes)))
         self.enqueue(stream, f"a graph of {len(nodes)}", run_all)
@@ -227,9 +259,30 @@ class Streams:
             raise CudaError(status, "not allowed while a stream is being captured")
 
 
-def _refuse_events(stream: Stream) -> None:
-    if stream.capture is not None:
-        raise NotImplementedError("an event in a capture")
+def _reached(nodes: list[Node], tips: list[int]) -> set[int]:
+    """Some nodes, by their numbers, and all that come before them."""
+    reached, open_ = set(), list(tips)
+    while open_:
+        number = open_.pop()
+        if number not in reached:
+            reached.add(number)
+            open_ += nodes[number].after
+    return reached
+
+
+def _latest_first(nodes: list[Node]) -> list[Node]:
+    """Each after those that it comes after; of several, the one first that was enqueued last.
+
+    So a branch is late, if nothing waits for it.
+    """
+    done: set[int] = set()
+    order, left = [], list(range(len(nodes)))
+    while left:
+        number = max(n for n in left if done.issuperset(nodes[n].after))
+        left.remove(number)
+        done.add(number)
+        order.append(nodes[number])
+    return order
 
 
 def _run(name: str, action: Action) -> None:
