@@ -1,7 +1,7 @@
 """The dense layer y = x w + b: three matrix products and a column sum.
 
-On a GPU each product has a ladder of versions, of which each adds one idea to the one before it, and two
-branches: for few rows, and for the tensor cores.  :func:`choose` picks one by shape.
+On a GPU each product has a ladder of seven versions, of which each adds one idea to the one before it, and two
+branches: split_k, for few rows, and the tensor cores.  :func:`choose` picks one by shape.
 """
 
 from ..geometry import Geometry, all_rows, ceil_div
@@ -44,9 +44,20 @@ _TILES = {
 _CUDA_ONLY = ("vectorised", "warp_tiled", "double_buffered", *ROUNDING)
 
 
+#: How many large tiles fill a GPU: one for each multiprocessor of an H100.
+_MULTIPROCESSORS = 132
+
+
 def choose(rows: int, columns: int, K: int) -> tuple[str, ...]:
-    """The versions for an output of (rows, columns): few rows make too few wide tiles to fill a GPU."""
-    return ("split_k",) if rows <= 32 else ("vectorised", "register_tiled")
+    """The versions for an output of (rows, columns), the best one first.
+
+    Few rows make too few tiles to fill a GPU, and the warps of a block share K instead; many rows and columns
+    fill it with large tiles.
+    """
+    if rows <= 32:
+        return ("split_k",)
+    large = ceil_div(rows, LARGE) * ceil_div(columns, LARGE) >= _MULTIPROCESSORS
+    return (*("double_buffered",) * large, "vectorised", "register_tiled")
 
 
 def _versions(sizes) -> tuple[Kernel, ...]:
