@@ -77,7 +77,7 @@ template <class Left>
 __device__ void load_left(Tiles& tiles, Left left, int k0) {
     int lane = Lane().number, k = lane % DEPTH;
     auto element = left(k0 + k);
-#pragma unroll
+#pragma unroll 16
     for (int row = lane / DEPTH; row < ROWS; row += 32 / DEPTH) tiles.left[row * STRIDE + k] = element(row);
 }
 

@@ -402,11 +402,13 @@ __device__ void norm_below(int tile, real* scratch, real* dx, Trained gamma, Tra
 // Numerics  dx is made of w as it was.  Adam's rate is formed in double.  Sums of a warp's K-tiles, then their
 //           sum in the order of the warps: the same bits on every run.
 // Source    Ioffe & Szegedy 2015, arXiv:1502.03167, section 3.
-extern "C" __global__ __launch_bounds__(THREADS, 2) void fused_train_batchnorm(
-    real* dx, real* w, real* w_m, real* w_v, real* b, real* b_m, real* b_v, real* gamma, real* gamma_m,
-    real* gamma_v, real* beta, real* beta_m, real* beta_v, const real* dy, const real* x, const real* r,
-    const real* mean, const real* rstd, const long long* t, real slope, double learning_rate, double beta1,
-    double beta2, double eps, int M, int K, int N) {
+extern "C" __global__ void fused_train_batchnorm(real* dx, real* w, real* w_m, real* w_v, real* b, real* b_m,
+                                                 real* b_v, real* gamma, real* gamma_m, real* gamma_v,
+                                                 real* beta, real* beta_m, real* beta_v, const real* dy,
+                                                 const real* x, const real* r, const real* mean,
+                                                 const real* rstd, const long long* t, real slope,
+                                                 double learning_rate, double beta1, double beta2, double eps,
+                                                 int M, int K, int N) {
     __shared__ Tiles tiles[WARPS];
     __shared__ real rate_of_adam;
     __shared__ __align__(16) real inputs[THREADS], scratch[THREADS];

@@ -143,10 +143,10 @@ __device__ void batchnorm_tile(int tile, Tiles* tiles, real* scratch, real* y, r
 // Numerics  the moving statistics are read before they are moved; those of the mini-batch in two passes.  Sums
 //           of a warp's K-tiles, then their sum in the order of the warps: the same bits on every run.
 // Source    Ioffe & Szegedy 2015, arXiv:1502.03167, Algorithms 1 and 2.
-extern "C" __global__ __launch_bounds__(THREADS, 2) void fused_forward_batchnorm(
-    real* y, real* r, real* mean, real* rstd, real* moving_mean, real* moving_variance, const real* x,
-    const real* w, const real* b, const real* gamma, const real* beta, real slope, real eps, real momentum,
-    int M, int N, int K) {
+extern "C" __global__ void fused_forward_batchnorm(real* y, real* r, real* mean, real* rstd, real* moving_mean,
+                                                   real* moving_variance, const real* x, const real* w,
+                                                   const real* b, const real* gamma, const real* beta,
+                                                   real slope, real eps, real momentum, int M, int N, int K) {
     __shared__ Tiles tiles[WARPS];
     __shared__ real scratch[THREADS];
     FOR_EACH_TILE(tile, ceil_div(N, COLUMNS))

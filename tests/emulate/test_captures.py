@@ -60,8 +60,10 @@ def begin_again(runtime, stream, x, host):
 
 
 def wait_for_an_event_outside(runtime, stream, x, host):
-    event, other = runtime.eventCreateWithFlags(0), runtime.streamCreateWithFlags(1)
-    runtime.eventRecord(event, other)
+    from cupy.cuda import Stream
+
+    other, event = Stream(non_blocking=True), runtime.eventCreateWithFlags(0)
+    runtime.eventRecord(event, other.ptr)
     runtime.streamWaitEvent(stream, event)
 
 
