@@ -2,8 +2,8 @@
 was found on a GPU.
 
 A trace of dense_forward tells the bytes of global memory, and the clocks for which the path between the lanes
-of a multiprocessor and its L1 cache and shared memory is busy.  A multiprocessor is no faster than that path,
-and no faster than its multiply-adds: the slower of the two bounds the share of its peak.
+of a multiprocessor and its L1 cache and shared memory is busy.  A version is no faster than that path allows;
+and where the L1 cache answers none of what is asked for, no faster than the L2 cache.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ import numpy as np
 
 from cgan_raw.arguments import make_arguments
 from cgan_raw.explain.figures import LINE, data_path_clocks
-from cgan_raw.explain.gpus import DEFAULT, GPUS, WARP
+from cgan_raw.explain.gpus import WARP
 from cgan_raw.kernels import dense
 from cgan_raw.kernels.registry import ops
 from cgan_raw.kernels.simt.trace import SECTOR, trace
 
 from .kernels import LARGE
 from .results import RESULTS, load
+from .stages import GPU, L2_BANDWIDTH
 
 #: Of the products that are traced.
 SIZES = {"M": 256, "N": 256, "K": 256}
@@ -35,17 +36,13 @@ _RUNG = re.compile(r'^#include "(\w+)\.cuh" +// (.*)$', re.MULTILINE)
 
 
 class Expected(NamedTuple):
-    """Per multiply-add: bytes of global memory, in sectors.  Per multiply-add of a warp: clocks of the data
-    path, and of the arithmetic itself."""
+    """Bytes of global memory per multiply-add, in sectors; clocks of the path per multiply-add of a warp; the
+    shares of a GPU's peak that the path allows, and that the L2 cache allows."""
 
     bytes: float
-    path: float
-    arithmetic: float
-
-    @property
-    def share(self) -> float:
-        """Of the peak, at most."""
-        return self.arithmetic / max(self.arithmetic, self.path)
+    clocks: float
+    by_path: float
+    by_l2: float
 
 
 def rungs() -> dict[str, str]:
@@ -56,12 +53,14 @@ def rungs() -> dict[str, str]:
 
 @cache
 def expected(version: str) -> Expected:
-    op, gpu = ops()[_OP], GPUS[DEFAULT]
+    op = ops()[_OP]
     kernel = next(k for k in op.kernels if (k.backend, k.version) == ("cuda", version))
     found = trace(op, kernel, make_arguments(op, SIZES, np.random.default_rng(0)), SIZES)
     count = math.prod(SIZES.values())
-    clocks = data_path_clocks(found) * LINE / gpu.data_path
-    return Expected(found.sectors * SECTOR / count, clocks / (count / WARP), WARP / gpu.lanes)
+    sectors = found.sectors * SECTOR / count
+    clocks = data_path_clocks(found) * LINE / GPU.data_path / (count / WARP)
+    peak = GPU.lanes * GPU.multiprocessors * GPU.clock
+    return Expected(sectors, clocks, min(1, WARP / GPU.lanes / clocks), min(1, L2_BANDWIDTH / sectors / peak))
 
 
 def found(results: Path = RESULTS) -> dict[str, tuple[float, float | None]]:
@@ -81,22 +80,26 @@ def found(results: Path = RESULTS) -> dict[str, tuple[float, float | None]]:
 
 def lines(results: Path = RESULTS) -> Iterator[str]:
     """The table, in Markdown."""
-    heads = ("version", "its idea", "bytes", "clocks", "bound by", "of the peak, at most", "found on a GPU")
-    yield f"| {' | '.join((*heads, 'of cuBLAS'))} |"
-    yield "|---|---|--:|--:|---|--:|--:|--:|"
+    heads = ("version", "its idea", "bytes", "clocks", "L1 and shared memory allow", "the L2 cache allows")
+    yield _row(*heads, "found on a GPU", "of cuBLAS")
+    yield "|---|---" + "|--:" * 6 + "|"
     measured = found(results)
     for version, idea in rungs().items():
         at = expected(version)
-        by = "L1 and shared memory" if at.share < 1 else "multiply-adds"
         share, beside = measured.get(version, (None, None))
-        cells = (
+        counted = (f"{at.bytes:.3g}", f"{at.clocks:.2g}", _share(at.by_path), _share(at.by_l2))
+        yield _row(
             f"[{version}](dense/{version}.cuh)",
             idea,
-            f"{at.bytes:.3g}",
-            f"{at.path:.2g}",
-            by,
-            f"{at.share:.0%}",
-            "" if share is None else f"{share:.0%}",
+            *counted,
+            "" if share is None else _share(share),
             "" if beside is None else f"{beside:.2f}",
         )
-        yield f"| {' | '.join(cells)} |"
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _share(of_peak: float) -> str:
+    return f"{of_peak:.1%}" if of_peak < 0.1 else f"{of_peak:.0%}"

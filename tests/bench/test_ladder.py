@@ -30,8 +30,9 @@ def test_each_rung_asks_for_less_than_the_one_before_it_or_for_as_much():
     expected = [ladder.expected(version) for version in ladder.rungs()]
     for before, after in pairwise(expected):
         assert after.bytes <= before.bytes
-    assert expected[1].path < expected[0].path / 4
-    assert expected[-1].share == 1
+        assert min(after.by_path, after.by_l2) >= min(before.by_path, before.by_l2)
+    assert expected[1].clocks < expected[0].clocks / 4
+    assert expected[-1].by_path == expected[-1].by_l2 == 1
 
 
 def test_nothing_measured_is_blank(tmp_path):
@@ -49,7 +50,7 @@ def test_what_a_gpu_did_is_told(tmp_path):
     ]
     keep(tmp_path / "kernels-gpu.json", {"rows": rows, "peaks": {"gpu": {"flop": {"float32": 5e13}}}})
     told = {version: pair for version, pair in cells(tmp_path).items() if pair != ("", "")}
-    assert told == {"tiled": ("8%", "0.08"), "double_buffered": ("80%", "0.80")}
+    assert told == {"tiled": ("8.0%", "0.08"), "double_buffered": ("80%", "0.80")}
 
 
 def test_without_cublas_the_share_of_it_is_blank(tmp_path):
