@@ -189,14 +189,15 @@ _KERNELS = ("-m", "bench.gpu.kernels", "{out}/kernels-gpu.json")
 #: beside it; none has been measured.  To compile takes 15 s, or 45 with Numba's kernels.  An iteration takes
 #: 0.5 ms as a graph and 3 ms launch by launch, and a run writes a hundred grids of samples.  The comparison's
 #: first turns take a minute, all at once; then nine implementations run some 1,000 iterations in each of five
-#: rounds.  Each of nearly 400 kernels takes 0.1 s, and each of nine runs under a sanitizer 12 s.
+#: rounds.  Each of nearly 500 kernels takes 0.1 s, each version of a large product 1 s, and each of nine runs
+#: under a sanitizer 12 s.
 STEPS = (
     _module("device", 20, ()),
     _training("train", "{out}/samples.png", keeps=("samples.png",)),
     _training("train_tf32", "{work}/samples.png", "--tf32"),
     Step("compare", _COMPARE, 160, ("cupy", "numpy"), ("iteration-gpu.json",), compared, logged=False),
     _module("iterations", 40),
-    Step("kernels", _KERNELS, 95, ("cupy", "numpy"), ("kernels-gpu.json",), timed, logged=False),
+    Step("kernels", _KERNELS, 125, ("cupy", "numpy"), ("kernels-gpu.json",), timed, logged=False),
     _tests("tests", 165, "tests/gpu", f"--ignore={_SANITIZERS}"),
     _tests("sanitizers", 110, _SANITIZERS),
 )

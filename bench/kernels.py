@@ -22,6 +22,9 @@ from .experts import experts, skipped_experts
 
 ROUNDS = 20
 
+#: Of a product that fills a GPU with the tiles of every version; at twice that, the first ones take minutes.
+LARGE = {"M": 2048, "N": 2048, "K": 2048}
+
 _ON_CPU = ("cpu",)  # backends; all others need a GPU
 
 HostTimes = Callable[[Callable[[], object], Callable[[], object], int], Sequence[float]]
@@ -74,6 +77,11 @@ def cases(*folders: str) -> list[Case]:
         for place in places().values()
         for case in _at(ops()[call.op], dict(call.sizes), count, place)
     ]
+
+
+def ladder(place: Cpu | Gpu) -> list[Case]:
+    """Every version of the forward product, and the experts', on a large one, which no network calls."""
+    return list(_at(ops()["dense_forward"], LARGE, 0, place))
 
 
 def _at(op: Op, sizes: dict[str, int], count: int, place: Cpu | Gpu) -> Iterator[Case]:

@@ -1,7 +1,8 @@
 """``python -m bench.kernels_readme``: renew the tables in kernels/README.md.
 
 They are made from the contracts, from the comments in the registry's list of folders, from the ops that the
-network calls (:mod:`cgan_raw.calls`) and from kernels/ptxas.json.  Each stands between two markers.
+network calls (:mod:`cgan_raw.calls`), from kernels/ptxas.json, and by :mod:`bench.ladder`.  Each stands between
+two markers.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from cgan_raw.files.writing import write_atomically
 from cgan_raw.kernels import registry
 from cgan_raw.kernels.registry import Op, ops
 
+from . import ladder
 from .results import CHECKOUT
 from .traces import sizes_of
 
@@ -36,7 +38,7 @@ _SHOWN = ("embedding_forward", "dense_forward_naive", "dense_forward_tiled", "de
 
 def renewed(text: str) -> str:
     """The text of the README with tables of now."""
-    for name, lines in {"kernels": _kernels(), "registers": _registers()}.items():
+    for name, lines in {"kernels": _kernels(), "ladder": ladder.lines(), "registers": _registers()}.items():
         table = "\n".join((f"<!-- {name}: begin -->", *lines, f"<!-- {name}: end -->"))
         text, count = re.subn(
             rf"<!-- {name}: begin -->\n.*?<!-- {name}: end -->", lambda _, t=table: t, text, flags=re.DOTALL

@@ -28,7 +28,8 @@ def dense(rows: Sequence[dict], peaks: Peaks, title: str) -> bytes | None:
 
     None if no product is among the rows.
     """
-    products = [row for row in rows if row["folder"] == "dense" and {"M", "N", "K"} <= set(row["sizes"])]
+    called = [row for row in rows if row["folder"] == "dense" and row["calls"]]
+    products = [row for row in called if {"M", "N", "K"} <= set(row["sizes"])]
     ops = list(dict.fromkeys(row["op"] for row in products))
     if not ops:
         return None

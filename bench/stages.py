@@ -49,8 +49,8 @@ def calls() -> dict[Call, int]:
 
 
 def stage(call: Call, count: int) -> dict:
-    """Least bytes and operations by the contract; by the trace, blocks, bytes of the sectors that the launch asks
-    for, and wavefronts of shared memory in a block."""
+    """Least bytes and operations by the contract; by the trace, blocks, bytes of the sectors that the launch
+    asks for, and wavefronts of shared memory in a block."""
     op, sizes = ops()[call.op], dict(call.sizes)
     found = trace(op, cuda_kernel(op), make_arguments(op, sizes, np.random.default_rng(0)), sizes)
     return {

@@ -132,6 +132,19 @@ __device__ inline float to_tf32(float value) {
 #endif
 }
 
+// Two values of another lane.
+__device__ inline void shuffle_pair(double* x, double* y, int lane) {
+    *x = __shfl_sync(~0u, *x, lane);
+    *y = __shfl_sync(~0u, *y, lane);
+}
+
+__device__ inline void shuffle_pair(float* x, float* y, int lane) {
+    word64 both = (word64)__float_as_uint(*y) << 32 | __float_as_uint(*x);
+    both = __shfl_sync(~0u, both, lane);
+    *x = __uint_as_float((word32)both);
+    *y = __uint_as_float((word32)(both >> 32));
+}
+
 // c += a b for a 16 x 8 by 8 x 8 product that the 32 lanes of a warp hold together.  With g = lane / 4 and
 // t = lane % 4:
 //   a = (g, t), (g + 8, t), (g, t + 4), (g + 8, t + 4)      b = (t, g), (t + 4, g)      row, column
@@ -141,16 +154,21 @@ __device__ inline float to_tf32(float value) {
 template <class T>
 __device__ void mma_plain(T c[4], const T a[4], const T b[2]) {
     int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
+    T upper[8], lower[8], right[2][8];  // rows g and g + 8 of a, columns 2t and 2t + 1 of b
     for (int k = 0; k < 8; ++k) {
-        int from = k / 4;  // the register in which a lane has column k of a, or row k of b
-        T upper = __shfl_sync(~0u, a[2 * from], 4 * g + k % 4),
-          lower = __shfl_sync(~0u, a[2 * from + 1], 4 * g + k % 4);
-        for (int j = 0; j < 2; ++j) {
-            T right = __shfl_sync(~0u, b[from], 4 * (2 * t + j) + k % 4);
-            c[j] += upper * right;
-            c[2 + j] += lower * right;
-        }
+        upper[k] = a[k / 4 * 2], lower[k] = a[k / 4 * 2 + 1];
+        shuffle_pair(&upper[k], &lower[k], 4 * g + k % 4);
     }
+    for (int j = 0; j < 2; ++j)
+        for (int k = 0; k < 4; ++k) {
+            right[j][k] = b[0], right[j][k + 4] = b[1];
+            shuffle_pair(&right[j][k], &right[j][k + 4], 4 * (2 * t + j) + k);
+        }
+    for (int k = 0; k < 8; ++k)
+        for (int j = 0; j < 2; ++j) {
+            c[j] += upper[k] * right[j][k];
+            c[2 + j] += lower[k] * right[j][k];
+        }
 }
 
 __device__ inline void mma(double c[4], const double a[4], const double b[2]) {

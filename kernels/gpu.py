@@ -79,8 +79,8 @@ class Recorder:
 
     Parameters
     ----------
-    enqueue : makes the launches, the same ones on the same arrays at each call, on ``stream``, or on others that
-        wait for it before and for which it waits after.
+    enqueue : makes the launches, the same ones on the same arrays at each call, on ``stream``, or on others
+        that wait for it before and for which it waits after.
     stream : not the null one, which cannot be recorded.
     """
 

@@ -1,4 +1,5 @@
-"""Every kernel at every shape of the networks, beside cuBLAS: ``python -m bench.gpu.kernels FILE``.
+"""Every kernel at every shape of the networks, and the products on a large one, beside cuBLAS: ``python -m
+bench.gpu.kernels FILE``.
 
 The file is what ``make report`` reads.  It is there from the first kernel on and renewed after each, the
 products first.  A kernel that fails, whatever it fails of, is in it with the reason.
@@ -11,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..device import places, spread
-from ..kernels import ROUNDS, Case, cases, describe, folder, kernel_results, measure
+from ..kernels import ROUNDS, Case, cases, describe, folder, kernel_results, ladder, measure
 from ..results import CHECKOUT, keep, reason
 from ..stamp import stamp
 
@@ -24,8 +25,10 @@ def main(out: Path) -> int:
         results = kernel_results(rows, {place.name: place.peaks}, where, untimed)
         keep(out, results | {"empty_seconds": empty})
 
-    found = (case for case in cases() if case.place is place)
-    return time_each(sorted(found, key=lambda case: folder(case.op) != "dense"), keep_rows)
+    found = sorted(
+        (case for case in cases() if case.place is place), key=lambda case: folder(case.op) != "dense"
+    )
+    return time_each([*ladder(place), *found], keep_rows)
 
 
 def time_each(todo: list[Case], keep_rows: Callable[[list[dict], list[dict]], None]) -> int:

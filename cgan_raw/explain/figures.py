@@ -96,10 +96,10 @@ def _wavefronts(found: Trace) -> dict[str, float]:
 
 
 def work(op: Op, sizes: dict[str, int]) -> tuple[int, str]:
-    """How much a launch makes, and of what: multiply-adds where an op has one for each combination of three
-    sizes, else elements of its first destination."""
+    """How much a launch makes, and of what: multiply-adds of an op that has versions and one such for each
+    combination of three sizes, else elements of its first destination."""
     combinations = math.prod(sizes.values())
-    if len(sizes) == 3 and op.flops(**sizes) >= 2 * combinations:
+    if op.choose and len(sizes) == 3 and op.flops(**sizes) >= 2 * combinations:
         return combinations, "multiply-add"
     return math.prod(op.arguments[0].shape(sizes)), "element"
 

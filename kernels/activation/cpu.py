@@ -1,4 +1,9 @@
-"""Activations on the CPU: loops that the compiler turns into masked SIMD; tanh is NumPy's own SIMD code."""
+"""Activations on the CPU: loops that Numba compiles to masked SIMD (one instruction for a vector of elements);
+tanh is NumPy's own SIMD code.
+
+A scalar comes as a Python float, which Numba takes for a float64, and so all that is computed with it: hence it
+is made one of the array's type before the loop.
+"""
 
 import numpy as np
 

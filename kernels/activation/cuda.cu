@@ -10,8 +10,10 @@
 // is one request, and costs as many sectors of 32 bytes as they touch.  So neighbouring lanes take neighbouring
 // elements: 32 floats lie in 4 sectors, and could be spread over 32.
 //
-// The words that are not CUDA's own (`real`, which is float, and FOR_EACH_TILE below) are those of common.cuh,
-// which is put in front of every cuda.cu.
+// CUDA's own words are explained where kernels/README.md says: `__global__` makes a function a kernel, and
+// `__device__` one that kernels call.  extern "C" leaves a kernel its name, by which it is launched.  The other
+// words (`real`, which is float, and FOR_EACH_TILE below) are those of common.cuh, which is put in front of
+// every cuda.cu; THREADS is 256, by geometry.py.
 
 // leaky_relu_forward: x where it is positive, a fraction of it elsewhere.
 //

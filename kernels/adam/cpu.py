@@ -41,6 +41,7 @@ def _update(p, m, v, g, scalars):
 
 @Part
 def _update_part(number, parts, words):
+    # The words: addresses of p, m, v, g and the scalars, then how many elements there are.
     lines = (words[5] + _LINE - 1) // _LINE
     first, last = lines * number // parts * _LINE, min(words[5], lines * (number + 1) // parts * _LINE)
     n, skipped = last - first, 4 * first

@@ -1,5 +1,12 @@
 // Adam: a map with state, over all parameters of a network in one launch.  What an element becomes depends on
 // what it was, and on no other element.
+//
+//      g            |      |      |     ...        read
+//      m, v, p      o      o      o     ...        read, moved and written back, in place
+//      thread       0      1      2     ...
+//
+// The rate is the same for all: one thread of a block computes it, and the others find it in shared memory,
+// behind a barrier (bce/cuda.cu).
 
 // adam_step: move every parameter by its gradient's running mean over the root of its running mean square.
 //

@@ -4,8 +4,8 @@
 //                                     row 1  <-           row 2
 //                                     row 2  <-           row 7
 //
-// From here on rows and columns count.  `locate` (common.cuh) gives a thread its own in a tile of 8 x 32: x
-// walks columns, so that the lanes of a warp are neighbours in a row, and y walks rows.
+// Rows and columns count here.  `locate` (common.cuh) gives a thread its own in a tile of 8 x 32: x walks
+// columns, so that the lanes of a warp are neighbours in a row, and y walks rows.
 
 // batch_gather: fetch rows of the data set by index and scale their pixels to the range of tanh.
 //

@@ -1,4 +1,7 @@
 // Bookkeeping on the device, so that the host need not be asked and a recording of launches can be replayed.
+//
+//      iteration       0   1   2   3   4   5   6   7 ...
+//      row of ring     0   1   2   3   0   1   2   3 ...       with R = 4 rows: the latest four can be read
 
 // counters_advance: count on.
 //

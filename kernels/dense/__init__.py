@@ -1,7 +1,7 @@
 """The dense layer y = x w + b: three matrix products and a column sum.
 
-On a GPU each product has a ladder of versions, of which each adds one idea to the one before it, and two
-branches: for few rows, and for the tensor cores.  :func:`choose` picks one by shape.
+On a GPU each product has a ladder of seven versions, of which each adds one idea to the one before it, and two
+branches: split_k, for few rows, and the tensor cores.  :func:`choose` picks one by shape.
 """
 
 from ..geometry import Geometry, all_rows, ceil_div
@@ -12,7 +12,9 @@ ROWS, COLUMNS, K_TILE = 32, 64, 16  # register_tiled, vectorised: a block's tile
 LARGE = 128  # warp_tiled, double_buffered: a block's tile is LARGE x LARGE
 SPLITS = 8  # split_k: warps that share the K of a 32 x 8 tile
 
-TF32_ROUNDING = 2.0**-10  # of a product: each factor to 11 significant bits, off by 2^-11 of itself at most
+#: Relative error of a product of rounded factors.  To 11 significant bits, each is off by 2^-11 of itself at
+#: most; to two parts of 11 bits, by 2^-23, and the product of the small parts, 2^-22, is left out.
+ROUNDING = {"tensor_core": 2.0**-10, "tensor_core_3x": 2.0**-21}
 
 #: What the CUDA C++ needs of these; numba_cuda.py imports them.
 CONSTANTS = {
@@ -35,15 +37,27 @@ _TILES = {
     "double_buffered": (LARGE, LARGE, (32, 8)),
     "split_k": (32, 8, (32, SPLITS)),
     "tensor_core": (32, 32, (32, 4)),
+    "tensor_core_3x": (32, 32, (32, 4)),
 }
 
 #: What Numba CUDA cannot say: it has no access of 16 bytes to an array of floats, and no mma.
-_CUDA_ONLY = ("vectorised", "warp_tiled", "double_buffered", "tensor_core")
+_CUDA_ONLY = ("vectorised", "warp_tiled", "double_buffered", *ROUNDING)
+
+
+#: How many large tiles fill a GPU: one for each multiprocessor of an H100.
+_MULTIPROCESSORS = 132
 
 
 def choose(rows: int, columns: int, K: int) -> tuple[str, ...]:
-    """The versions for an output of (rows, columns): few rows make too few wide tiles to fill a GPU."""
-    return ("split_k",) if rows <= 32 else ("vectorised", "register_tiled")
+    """The versions for an output of (rows, columns), the best one first.
+
+    Few rows make too few tiles to fill a GPU, and the warps of a block share K instead; many rows and columns
+    fill it with large tiles.
+    """
+    if rows <= 32:
+        return ("split_k",)
+    large = ceil_div(rows, LARGE) * ceil_div(columns, LARGE) >= _MULTIPROCESSORS
+    return (*("double_buffered",) * large, "vectorised", "register_tiled")
 
 
 def _versions(sizes) -> tuple[Kernel, ...]:
@@ -58,8 +72,7 @@ def _versions(sizes) -> tuple[Kernel, ...]:
 
         return tiles
 
-    rounding = {"tensor_core": TF32_ROUNDING}
-    cuda = (Kernel("cuda", version, geometry(version), rounding.get(version, 0.0)) for version in _TILES)
+    cuda = (Kernel("cuda", version, geometry(version), ROUNDING.get(version, 0.0)) for version in _TILES)
     numba = (Kernel("numba_cuda", v, geometry(v)) for v in _TILES if v not in _CUDA_ONLY)
     return (Kernel("cpu"), *cuda, *numba)
 

@@ -11,7 +11,7 @@
 
 #include "operands.cuh"
 
-// The ladder: each version adds one idea to the one before it, and computes the same bits.
+// The ladder: seven versions, of which each adds one idea to the one before it.  All compute the same bits.
 #include "uncoalesced.cuh"      // the formula, one thread per element
 #include "naive.cuh"            // the lanes of a warp take neighbouring columns
 #include "tiled.cuh"            // a block shares in shared memory what it fetches
@@ -20,8 +20,8 @@
 #include "warp_tiled.cuh"       // larger tiles: of the block, of each warp and of each thread
 #include "double_buffered.cuh"  // the next K-tile is fetched while this one is multiplied
 
-// Two branches: for few rows, which are too few tiles to fill a GPU, and for factors that may be rounded.
-#include "split_k.cuh"
-#include "tensor_core.cuh"
+// Two branches.
+#include "split_k.cuh"      // few rows are too few tiles to fill a GPU: the warps of a block share K
+#include "tensor_core.cuh"  // the tensor cores multiply, factors that are rounded or taken apart
 
 #include "bias.cuh"

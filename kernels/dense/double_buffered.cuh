@@ -55,8 +55,8 @@ __device__ void start_tile(Four (*tile)[LARGE / 4 + 1], const real* data, int st
 //           0.0781, 0.0781, 0.0469; backward_weight 0.0781, 0.0781, 0.0469 (M = N = K = 256).  As in
 //           warp_tiled, past the registers.  Shared memory: 2 wavefronts per load, 1.6 per store;
 //           backward_input 2, 1; backward_weight 2, 4.
-// Limit     bound by multiply-adds, which are five of six instructions; at most 128 registers, so that two
-//           blocks fit on a multiprocessor.
+// Limit     bound by multiply-adds, four of five instructions.  At most 128 registers, so that two blocks fit
+//           on a multiprocessor.
 // Barriers  1 per K-tile of 8, 1 per tile: the K-tile is there, and all have read the one in whose place the
 //           next is fetched.  No thread leaves before the last.
 // Numerics  one sum in the order of k: the bits of the naive version.

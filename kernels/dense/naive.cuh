@@ -8,7 +8,8 @@
 //           0.0469 (M = N = K = 256).  All lanes want the same word of left, and 32 neighbours of right, which
 //           lie in 4 sectors.  Only backward_input, to which each column of w^T is a row in memory, gains
 //           nothing.
-// Limit     bound by the L1 cache: two requests for each multiply-add of a warp.
+// Limit     bound by the L1 cache, two requests for each multiply-add of a warp, and by the L2 cache where that
+//           does not hold what is read again.
 // Numerics  one sum in the order of k: the bits of the uncoalesced version.
 // Source    CUDA C++ Best Practices Guide, "Coalesced Access to Global Memory".
 template <bool LT, bool RT>

@@ -27,7 +27,7 @@ __device__ void load_tile(real (*tile)[STRIDE], const real* data, int stride, in
 // Memory    0.219 bytes per multiply-add asked for, 0.211 in sectors, 0.0469 the least; backward_input 0.203,
 //           0.203, 0.0469; backward_weight 0.203, 0.203, 0.0469 (M = N = K = 256).  8 values read from shared
 //           memory serve 16 multiply-adds.  Shared memory: 1 wavefront per load, 1 per store.
-// Limit     bound by shared memory: 8 wavefronts for 16 multiply-adds of a warp, half of Hopper's peak.
+// Limit     bound by shared memory: 8 wavefronts for 16 multiply-adds of a warp, which take 4 clocks on Hopper.
 // Barriers  2 per K-tile of 16: as in tiled.  No thread leaves before the last.
 // Numerics  one sum in the order of k: the bits of the naive version.
 // Source    Volkov & Demmel 2008, "Benchmarking GPUs to tune dense linear algebra", section 5.

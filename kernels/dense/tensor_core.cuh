@@ -23,23 +23,42 @@ struct FragmentTile {
     }
 };
 
-// dense_forward_tensor_core, dense_backward_input_tensor_core, dense_backward_weight_tensor_core: let the
-// tensor cores multiply, in TF32.
+// c += a b with factors in TF32.  IN_THREE takes each factor apart, x = big + small, both of them in TF32, and
+// adds small big + big small + big big, the smallest first; small small would be 2^-22 of the whole.
+template <bool IN_THREE>
+__device__ inline void multiply_fragments(real c[4], const real a[4], const real b[2]) {
+    real a_big[4], b_big[2];
+    for (int i = 0; i < 4; ++i) a_big[i] = to_tf32(a[i]);
+    for (int i = 0; i < 2; ++i) b_big[i] = to_tf32(b[i]);
+    if (IN_THREE) {
+        real a_small[4], b_small[2];
+        for (int i = 0; i < 4; ++i) a_small[i] = to_tf32(a[i] - a_big[i]);
+        for (int i = 0; i < 2; ++i) b_small[i] = to_tf32(b[i] - b_big[i]);
+        mma(c, a_small, b_big);
+        mma(c, a_big, b_small);
+    }
+    mma(c, a_big, b_big);
+}
+
+// dense_forward_tensor_core, dense_backward_input_tensor_core, dense_backward_weight_tensor_core,
+// dense_forward_tensor_core_3x, dense_backward_input_tensor_core_3x, dense_backward_weight_tensor_core_3x: let
+// the tensor cores multiply, in TF32; the 3x versions in three parts, for the precision of float32.
 //
 //   out[i,j] = sum over K-tiles of mma(tf32(left), tf32(right))   reference.py (1), (2), (3)
 //
 // Threads   block (32, 4), a tile of 32 x 32.  A warp owns 8 columns: two 16 x 8 fragments, whose elements its
 //           lanes hold as common.cuh describes.
-// Memory    0.281 bytes per multiply-add asked for, 0.285 in sectors, 0.0469 the least; backward_input 0.266,
-//           0.281, 0.0469; backward_weight 0.266, 0.281, 0.0469 (M = N = K = 256).  K-tiles are read by all
+// Memory    0.312 bytes per multiply-add asked for, 0.32 in sectors, 0.094 the least; backward_input 0.281,
+//           0.312, 0.0938; backward_weight 0.281, 0.312, 0.0938 (M = N = K = 128).  A K-tile is read by all
 //           four warps (left) or by one (right).  Shared memory: 1 wavefront per load, 4 per store.
 // Limit     bound by the caches at small batches: the multiplications themselves cost next to nothing.
 // Barriers  2 per K-tile of 16: as in tiled.  No thread leaves before the last.
-// Numerics  factors are rounded to 11 significant bits, products are exact, sums are float: relative error up
-//           to 2^-10 of |left| |right|, so this version is asked for by name, never chosen.  In double nothing
-//           is rounded.
-// Source    PTX ISA, "Matrix fragments for mma.m16n8k8"; NVIDIA A100 white paper, section "TensorFloat-32".
-template <bool LT, bool RT>
+// Numerics  factors are rounded to 11 significant bits, products are exact: a relative error of up to 2^-10 of
+//           |left| |right|, in three parts of 2^-21.  Sums are float, on the tensor cores rounded toward zero.
+//           So both are asked for by name, never chosen.  In double nothing is rounded.
+// Source    PTX ISA, "Matrix fragments for mma.m16n8k8"; NVIDIA A100 white paper, section "TensorFloat-32";
+//           Ootomo & Yokota 2022, arXiv:2203.03341 (the parts; how sums round).
+template <bool IN_THREE, bool LT, bool RT>
 __device__ void product_tensor_core(int tile, real* out, Operand<LT> left, Operand<RT> right, const real* bias,
                                     int rows, int columns, int K) {
     __shared__ FragmentTile<!LT> left_tile;
@@ -53,12 +72,13 @@ __device__ void product_tensor_core(int tile, real* out, Operand<LT> left, Opera
         right_tile.load(right.data, right.stride, k0, side, K, columns);
         __syncthreads();  // both tiles are there
         for (int k = t; k < 16; k += 8) {
-            real b[2] = {to_tf32(right_tile.at(mine + g, k)), to_tf32(right_tile.at(mine + g, k + 4))};
+            real b[2] = {right_tile.at(mine + g, k), right_tile.at(mine + g, k + 4)};
+#pragma unroll
             for (int half = 0; half < 2; ++half) {
                 int i = 16 * half + g;
-                real a[4] = {to_tf32(left_tile.at(i, k)), to_tf32(left_tile.at(i + 8, k)),
-                             to_tf32(left_tile.at(i, k + 4)), to_tf32(left_tile.at(i + 8, k + 4))};
-                mma(sum[half], a, b);
+                real a[4] = {left_tile.at(i, k), left_tile.at(i + 8, k), left_tile.at(i, k + 4),
+                             left_tile.at(i + 8, k + 4)};
+                multiply_fragments<IN_THREE>(sum[half], a, b);
             }
         }
         __syncthreads();  // all have read them; the next ones may come
@@ -76,17 +96,41 @@ __device__ inline int fragment_tiles(int rows, int columns) {
 extern "C" __global__ void dense_forward_tensor_core(real* y, const real* x, const real* w, const real* b,
                                                      int M, int N, int K) {
     FORWARD_OPERANDS;
-    FOR_EACH_TILE(tile, fragment_tiles(M, N)) product_tensor_core(tile, y, left, right, b, M, N, K);
+    FOR_EACH_TILE(tile, fragment_tiles(M, N))
+    product_tensor_core<false>(tile, y, left, right, b, M, N, K);
 }
 
 extern "C" __global__ void dense_backward_input_tensor_core(real* dx, const real* dy, const real* w, int M,
                                                             int K, int N) {
     BACKWARD_INPUT_OPERANDS;
-    FOR_EACH_TILE(tile, fragment_tiles(M, K)) product_tensor_core(tile, dx, left, right, NO_BIAS, M, K, N);
+    FOR_EACH_TILE(tile, fragment_tiles(M, K))
+    product_tensor_core<false>(tile, dx, left, right, NO_BIAS, M, K, N);
 }
 
 extern "C" __global__ void dense_backward_weight_tensor_core(real* dw, const real* x, const real* dy, int K,
                                                              int N, int M) {
     BACKWARD_WEIGHT_OPERANDS;
-    FOR_EACH_TILE(tile, fragment_tiles(K, N)) product_tensor_core(tile, dw, left, right, NO_BIAS, K, N, M);
+    FOR_EACH_TILE(tile, fragment_tiles(K, N))
+    product_tensor_core<false>(tile, dw, left, right, NO_BIAS, K, N, M);
+}
+
+extern "C" __global__ void dense_forward_tensor_core_3x(real* y, const real* x, const real* w, const real* b,
+                                                        int M, int N, int K) {
+    FORWARD_OPERANDS;
+    FOR_EACH_TILE(tile, fragment_tiles(M, N))
+    product_tensor_core<true>(tile, y, left, right, b, M, N, K);
+}
+
+extern "C" __global__ void dense_backward_input_tensor_core_3x(real* dx, const real* dy, const real* w, int M,
+                                                               int K, int N) {
+    BACKWARD_INPUT_OPERANDS;
+    FOR_EACH_TILE(tile, fragment_tiles(M, K))
+    product_tensor_core<true>(tile, dx, left, right, NO_BIAS, M, K, N);
+}
+
+extern "C" __global__ void dense_backward_weight_tensor_core_3x(real* dw, const real* x, const real* dy, int K,
+                                                                int N, int M) {
+    BACKWARD_WEIGHT_OPERANDS;
+    FOR_EACH_TILE(tile, fragment_tiles(K, N))
+    product_tensor_core<true>(tile, dw, left, right, NO_BIAS, K, N, M);
 }

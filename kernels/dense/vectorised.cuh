@@ -44,7 +44,7 @@ __device__ void load_fours(Four (*tile)[STRIDE], const real* data, int stride, i
 //           quarter of the requests; ends of rows, and rows that are not aligned, go one by one.  Shared
 //           memory: 3 wavefronts per load, 2 per store; backward_input 3, 1; backward_weight 3, 4.
 // Limit     bound by shared memory.  A wavefront serves 8 lanes of 16 bytes, or 16 where neighbours want the
-//           same: 6 for 16 multiply-adds of a warp, two thirds of Hopper's peak.
+//           same: 6 for 16 multiply-adds of a warp, which take 4 clocks on Hopper.
 // Barriers  2 per K-tile of 16: as in tiled.  No thread leaves before the last.
 // Numerics  one sum in the order of k: the bits of the naive version.
 // Source    CUDA C++ Best Practices Guide, "Coalesced access"; PTX ISA, ld.global.v4.

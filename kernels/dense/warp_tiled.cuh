@@ -42,8 +42,8 @@ __device__ inline void store_sums(const real (&sum)[8][8], real* out, const real
 //           0.0781, 0.0781, 0.0469; backward_weight 0.0781, 0.0781, 0.0469 (M = N = K = 256).  16 values read
 //           from shared memory serve 64 multiply-adds.  Shared memory: 2 wavefronts per load, 1.6 per store;
 //           backward_input 2, 1; backward_weight 2, 4.
-// Limit     bound by multiply-adds: 8 wavefronts of shared memory for 64 of a warp, half of what a
-//           multiprocessor of Hopper has for them.  But all wait while a K-tile is fetched.
+// Limit     bound by multiply-adds: 64 of a warp take 16 clocks on Hopper, their 8 wavefronts 8.  But all wait
+//           while a K-tile is fetched.
 // Barriers  2 per K-tile of 16: as in tiled.  No thread leaves before the last.
 // Numerics  one sum in the order of k: the bits of the naive version.
 // Source    NVIDIA CUTLASS documentation, "Efficient GEMM in CUDA", section "Warp-level GEMM".

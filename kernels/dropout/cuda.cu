@@ -1,4 +1,4 @@
-// Inverted dropout: a map that draws its own random numbers.
+// Inverted dropout: a map that draws its own random numbers, four to a thread, as in philox/cuda.cu's picture.
 
 // dropout_forward: keep an element with probability 1 - rate and scale it up, and remember which were kept.
 //

@@ -1,7 +1,7 @@
 """Runs the CUDA C++ kernels on any CPU: g++ compiles the ``.cu`` text, ``scheduler.cpp`` runs it on fibers.
 
-It is for correctness, not for speed: every kernel against its oracle with no GPU, under sanitizers, in several
-thread orders, with shared memory full of NaN, and step by step in a debugger.
+It is for correctness, not for speed: every kernel against its reference with no GPU, under sanitizers, in
+several thread orders, with shared memory full of NaN, and step by step in a debugger.
 
     module = Module("kernels/dense/cuda.cu", simt.Executor(order="reverse"), real="double")
     module.launch("dense_forward_tiled", grid, block, [y, x, w, b, M, N, K])

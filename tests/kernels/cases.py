@@ -16,7 +16,7 @@ from cgan_raw.testing import HOST, Device, assert_matches_reference, make_argume
 #: The sizes at which tiles, warps and vector loads end badly, and two of the network's own.
 AWKWARD = (1, 31, 32, 33, 127, 129, 784, 1000)
 
-#: The same for kernels that are interpreted, thread by thread: a second tile, a ragged one, no more.
+#: The same for kernels that are slow to run on a CPU: a second tile, a ragged one, no more.
 AWKWARD_AND_SMALL = (1, 31, 33, 32, 2, 34, 7, 65)
 
 #: Backends whose kernels are functions of host arrays.
@@ -74,9 +74,9 @@ class Case:
         return HOST if backend in _ON_HOST else place(self.place, backend).device
 
     @property
-    def interpreted(self) -> bool:
-        """Whether each thread is run by Python, some thousand times slower than by a compiler's code."""
-        return self.kernel.backend == "numba_cuda" and self.place == "simt"
+    def slow(self) -> bool:
+        """Whether Python runs each thread, or a warp meets sixteen times to multiply two fragments."""
+        return self.place == "simt" and (self.kernel.backend == "numba_cuda" or self.kernel.rounding > 0)
 
     @property
     def real(self) -> type:
@@ -121,7 +121,7 @@ each_gradient = pytest.mark.parametrize("case", [c for c in CASES if c.op.backwa
 def awkward_sizes(case: Case) -> list[dict[str, int]]:
     """Eight choices in which each size of the op takes each awkward value once, no two sizes in step."""
     dims = case.op.dims
-    values = AWKWARD_AND_SMALL if case.interpreted and len(dims) > 1 else AWKWARD
+    values = AWKWARD_AND_SMALL if case.slow and len(dims) > 1 else AWKWARD
     choices = ({d: values[(i + 3 * j) % len(values)] for j, d in enumerate(dims)} for i in range(len(values)))
     return [case.op.within(sizes) for sizes in choices]
 

@@ -16,7 +16,7 @@ def test_at_awkward_sizes(case):
 @each_kernel
 @pytest.mark.parametrize("real", [np.float32, np.float64], ids=["float32", "float64"])
 def test_at_drawn_sizes(case, real):
-    examples, largest = (5, 40) if case.interpreted else (25, 140)
+    examples, largest = (5, 40) if case.slow else (25, 140)
 
     @settings(max_examples=examples)
     @given(st.fixed_dictionaries({d: st.integers(1, largest) for d in case.op.dims}), st.integers(0, 2**32))

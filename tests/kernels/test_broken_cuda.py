@@ -35,6 +35,7 @@ WRONG = [
     ("dense_forward", "double_buffered", "k0 / tile_k % 2", "0"),
     ("dense_forward", "split_k", "s < SPLITS; ++s", "s < SPLITS - 1; ++s"),
     ("dense_forward", "tensor_core", "left_tile.at(i + 8, k)", "left_tile.at(i, k)"),
+    ("dense_forward", "tensor_core_3x", "a_small[i] = to_tf32(a[i] - a_big[i])", "a_small[i] = 0"),
     ("dense_backward_bias", None, "m < M", "m <= M"),
     ("fused_forward_leaky_relu", None, "int warp = 0; warp < WARPS", "int warp = 1; warp < WARPS"),
     ("fused_forward_embedding", None, "labels[row] * columns", "labels[0] * columns"),

@@ -103,13 +103,23 @@ def test_backward_ops_have_the_versions_of_the_forward_op(op):
             assert versions in ({None}, {k.version for k in op.kernels if k.backend == backend})
 
 
+def launched(backend, rows, columns):
+    op = ops()["dense_forward"]
+    there = {kernel.version for kernel in op.kernels if kernel.backend == backend}
+    return op.launched(there, {"M": rows, "N": columns, "K": 784})
+
+
 @pytest.mark.parametrize(("backend", "wide"), [("cuda", "vectorised"), ("numba_cuda", "register_tiled")])
 def test_products_of_a_mini_batch_share_k(backend, wide):
     """Up to 32 rows: more fill a GPU with wide tiles."""
-    op = ops()["dense_forward"]
-    there = {kernel.version for kernel in op.kernels if kernel.backend == backend}
-    found = [op.launched(there, {"M": rows, "N": 512, "K": 784}) for rows in (1, 32, 33)]
-    assert found == ["split_k", "split_k", wide]
+    assert [launched(backend, rows, 512) for rows in (1, 32, 33)] == ["split_k", "split_k", wide]
+
+
+@pytest.mark.parametrize(("backend", "large"), [("cuda", "double_buffered"), ("numba_cuda", "register_tiled")])
+def test_large_products_have_large_tiles(backend, large):
+    """From 132 tiles of 128 x 128 on."""
+    assert launched(backend, 12 * 128, 11 * 128) == launched(backend, 11 * 128 + 1, 10 * 128 + 1) == large
+    assert launched(backend, 11 * 128, 11 * 128) == launched(backend, 12 * 128, 10 * 128) != "double_buffered"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from cgan_raw.kernels import registry
 from cgan_raw.kernels.registry import FOLDERS
 
 #: Folders that have an example; every other one may.
-WORKED = ("adam", "embedding", "bce", "batchnorm")
+WORKED = ("adam", "embedding", "bce", "batchnorm", "dense")
 
 
 def example(folder):
