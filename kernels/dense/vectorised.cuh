@@ -1,4 +1,4 @@
-typedef Quad<real> Four;
+typedef Quad<real> Four;  // of common.cuh, as load_quad and store_quad: in one access, where it is aligned
 
 // Four neighbouring elements from (row, column) on, of a (rows, columns) matrix in memory; zeros outside it.
 __device__ inline Four load_four(const real* data, int stride, int row, int column, int rows, int columns) {
