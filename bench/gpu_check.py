@@ -2,7 +2,7 @@
 
 Each step is a process of its own with a time limit and a log; one that fails keeps none from running.  A step
 that needs a package which is not there, or more time than is left for all, is reported as not run.  Two calls,
-the first with ``device train compare kernels`` and the second with ``iterations tests sanitizers``, leave no
+the first with ``train compare kernels`` and the second with ``device iterations tests sanitizers``, leave no
 step out.  Figures, logs and a grid of samples go to bench/results/gpu, or to the folder that the environment
 variable OUT names; what other steps have left there stays.  This file itself needs nothing but Python.
 """

@@ -93,7 +93,7 @@ def test_the_time_for_all_cuts_a_step_short_of_its_own_limit(do, begin):
 
 
 @pytest.mark.parametrize(
-    "call", [(), ("device", "train", "compare", "kernels"), ("iterations", "tests", "sanitizers")]
+    "call", [(), ("train", "compare", "kernels"), ("device", "iterations", "tests", "sanitizers")]
 )
 def test_a_call_ends_in_ten_minutes(call):
     """The two that leave nothing out fit even if every step takes all that it may."""
