@@ -68,7 +68,7 @@ def make_arguments(
 
     Parameters
     ----------
-    sizes : a value for each of ``op.dims``; others are ignored.
+    sizes : a value for each of ``op.dims``; others are ignored.  A scalar that is a size has its value there.
     real : the scalar type of the build, float32 or float64.
     given : values that are not to be drawn; arrays are cast to the dtype of the signature.
 
@@ -92,6 +92,8 @@ def _value(op: Op, argument: Argument, sizes, rng, real: np.dtype, given) -> Any
     shape = None if argument.dims is None else argument.shape(sizes)
     if argument.name in given:
         value = given[argument.name]
+    elif argument.size:
+        value = sizes[argument.name]
     elif argument.role == "out":
         value = poisoned(shape, dtype)
     elif argument.name in _RULES:

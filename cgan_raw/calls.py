@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .config import TrainConfig
+from .config import DCGAN, TrainConfig
 from .data import load_training
 from .devices.choice import Backend
 from .iteration import Iteration
@@ -51,12 +51,16 @@ def record(config: TrainConfig, run: Callable[[Iteration], None] = Iteration.run
 def network_calls() -> dict[Call, int]:
     """The calls of an iteration with the default settings, in the registry's order, and how often each is made.
 
-    An op that only the setting up calls stands there 0 times, at its largest size.
+    An op that only the setting up calls stands there 0 times, at its largest size; one that only the DCGAN
+    calls, as an iteration of that calls it.
     """
     before, during = record(TrainConfig())
     found = dict(during)
     for name in {call.op for call in before} - {call.op for call in during}:
         found[max((call for call in before if call.op == name), key=lambda call: call.sizes)] = 0
+    known = {call.op for call in found}
+    convolutional = record(TrainConfig(model=DCGAN))[1]
+    found |= {call: count for call, count in convolutional.items() if call.op not in known}
     order = list(ops())
     return dict(sorted(found.items(), key=lambda item: order.index(item[0].op)))
 

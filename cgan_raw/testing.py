@@ -125,12 +125,27 @@ def _table_products(a: SimpleNamespace) -> np.ndarray:
     return chosen.astype(float) @ abs(a.dy * a.x)
 
 
+def _convolved(name: str, out: np.ndarray, one: np.ndarray, other: np.ndarray, a: SimpleNamespace):
+    """The terms of each sum, and the same op on absolute values."""
+    op, magnitude = ops()[name], np.empty(out.shape)
+    values = (magnitude, abs(one), abs(other), a.stride, a.padding)
+    op.implementation("reference")(*values)
+    return op.product(**op.sizes(values))[2], magnitude
+
+
 #: Destinations that are sums of products: (arguments) -> (K, sum of |products|).
 _SUMS: dict[tuple[str, str], Callable[[SimpleNamespace], tuple[int, np.ndarray]]] = {
     ("dense_forward", "y"): lambda a: (len(a.w), abs(a.x) @ abs(a.w) + abs(a.b)),
     ("dense_backward_input", "dx"): lambda a: (a.w.shape[1], abs(a.dy) @ abs(a.w.T)),
     ("dense_backward_weight", "dw"): lambda a: (len(a.x), abs(a.x.T) @ abs(a.dy)),
     ("dense_backward_bias", "db"): lambda a: (len(a.dy), abs(a.dy).sum(axis=0)),
+    ("convolution_forward", "y"): lambda a: _convolved("convolution_forward", a.y, a.x, a.w, a),
+    ("convolution_backward_input", "dx"): lambda a: _convolved(
+        "convolution_backward_input", a.dx, a.dy, a.w, a
+    ),
+    ("convolution_backward_weight", "dw"): lambda a: _convolved(
+        "convolution_backward_weight", a.dw, a.x, a.dy, a
+    ),
     ("embedding_backward_table", "dtable"): lambda a: (len(a.x), _table_products(a)),
     ("batchnorm_backward", "dbeta"): lambda a: (len(a.dy), abs(a.dy).sum(axis=0)),
     # Two of the three factors of each product are rounded before it.

@@ -23,14 +23,14 @@ from .microkernel import (
     transpose_square,
 )
 
-_PANELS = 4096  # numbers: half of the smallest L1 cache there is (32 KB)
+PANELS = 4096  # numbers: half of the smallest L1 cache there is (32 KB)
 _HIGHEST = 96  # rows of a block: so many share a panel, which costs a tenth of one to fill
 _LEAST = 32  # the same, so that few enough blocks share a panel
-_DEEPEST = _PANELS // COLUMNS
+DEEPEST = PANELS // COLUMNS
 _LARGE = 1 << 18  # numbers: to transpose so many takes some 50 us
 
-_room_for_panels, _room_for_a_tile = on_stack(_PANELS), on_stack(ROWS * COLUMNS)
-_room_for_rows = on_stack(ROWS * _DEEPEST)
+_room_for_panels, _room_for_a_tile = on_stack(PANELS), on_stack(ROWS * COLUMNS)
+_room_for_rows = on_stack(ROWS * DEEPEST)
 
 
 def dense_forward(y, x, w, b):
@@ -40,19 +40,19 @@ def dense_forward(y, x, w, b):
 def dense_backward_input(dx, dy, w):
     """dy w^T, by the transpose of w or by those of dy and dx, whichever is less work: the same sums."""
     if dx.size + dy.size > w.size:
-        _product(dx, dy, _transposed("w", w), _scratch("zeros", dx.shape[1:], dx.dtype))
+        _product(dx, dy, transpose_of("w", w), scratch("zeros", dx.shape[1:], dx.dtype))
         return
-    transposed = _scratch("dx", dx.shape[::-1], dx.dtype)
-    _product(transposed, w, _transposed("dy", dy), _scratch("zeros", dx.shape[:1], dx.dtype))
+    transposed = scratch("dx", dx.shape[::-1], dx.dtype)
+    _product(transposed, w, transpose_of("dy", dy), scratch("zeros", dx.shape[:1], dx.dtype))
     _transpose(dx, transposed)
 
 
 def dense_backward_weight(dw, x, dy):
-    _product(dw, _transposed("x", x), dy, _scratch("zeros", dw.shape[1:], dw.dtype))
+    _product(dw, transpose_of("x", x), dy, scratch("zeros", dw.shape[1:], dw.dtype))
 
 
-def _transposed(name, x):
-    transposed = _scratch(name, x.shape[::-1], x.dtype)
+def transpose_of(name, x):
+    transposed = scratch(name, x.shape[::-1], x.dtype)
     _transpose(transposed, x)
     return transposed
 
@@ -80,30 +80,35 @@ def _blocks(number, parts, out, left, right, start, rows, columns, depth):
     A block is so deep that a panel fits the L1 cache, and so wide that all of its panels do.  Where the whole
     depth is more than that, the sums so far wait in ``out``.
     """
-    steps = (depth + _DEEPEST - 1) // _DEEPEST
+    steps = (depth + DEEPEST - 1) // DEEPEST
     deep = (depth + steps - 1) // steps
-    wide = _PANELS // deep // COLUMNS * COLUMNS
+    wide = PANELS // deep // COLUMNS * COLUMNS
     across = (columns + wide - 1) // wide
     high = min(_HIGHEST, max(_LEAST, rows * across // (2 * parts)))
     down = (rows + high - 1) // high
-    panels = carray(_room_for_panels(right), (_PANELS,))
+    panels = carray(_room_for_panels(right), (PANELS,))
     for block in range(down * across * number // parts, down * across * (number + 1) // parts):
         b, j0 = block // across, block % across * wide
         i0, i1, j1 = rows * b // down, rows * (b + 1) // down, min(j0 + wide, columns)
         for d0 in range(0, depth, deep):
             mine, below, last = left[d0:], right[d0 * columns :], min(deep, depth - d0)
-            _block(out, mine, depth, below, start, d0 == 0, panels, i0, i1, j0, j1, columns, last)
+            block_of_product(
+                out, columns, mine, depth, below, columns, start, d0 == 0, panels, i0, i1, j0, j1, last
+            )
 
 
 @device
-def _block(out, left, left_row, right, start, fresh, panels, i0, i1, j0, j1, columns, deep):
+def block_of_product(
+    out, out_row, left, left_row, right, right_row, start, fresh, panels, i0, i1, j0, j1, deep
+):
     """Rows i0 to i1, columns j0 to j1 of out: begun from ``start`` (``fresh``), or added to.
 
+    Rows of a matrix are so many elements apart, and ``panels`` has room for what the block reads of ``right``.
     A tile has all of its rows and columns; one that has more than the matrix is made aside.
     """
     tiles = (i1 - i0 + ROWS - 1) // ROWS
     aside = carray(_room_for_a_tile(out), (ROWS * COLUMNS,))
-    padded = carray(_room_for_rows(left), (ROWS * _DEEPEST,))
+    padded = carray(_room_for_rows(left), (ROWS * DEEPEST,))
     for t in range(tiles):
         i = i0 + (i1 - i0) * t // tiles
         rows = i0 + (i1 - i0) * (t + 1) // tiles - i
@@ -113,27 +118,27 @@ def _block(out, left, left_row, right, start, fresh, panels, i0, i1, j0, j1, col
             by, by_row = padded, deep
         for j in range(j0, j1, COLUMNS):
             panel, wide = panels[(j - j0) * deep :], min(COLUMNS, j1 - j)
-            to, to_row = out[i * columns + j :], columns
+            to, to_row = out[i * out_row + j :], out_row
             first, first_row = (start[j:], 0) if fresh else (to, to_row)
             partial = wide < COLUMNS or rows < ROWS - 1
             if partial:
                 _copy(aside, COLUMNS, first, first_row, rows, wide)
                 to, to_row, first, first_row = aside, COLUMNS, aside, COLUMNS
             if t == 0 and wide < COLUMNS:
-                _copy(panel, COLUMNS, right[j:], columns, deep, wide)
+                _copy(panel, COLUMNS, right[j:], right_row, deep, wide)
             if t == 0 and wide == COLUMNS:
                 if rows == ROWS - 1:
                     packing_lower_tile(
-                        to, to_row, by, by_row, right[j:], columns, first, first_row, deep, panel
+                        to, to_row, by, by_row, right[j:], right_row, first, first_row, deep, panel
                     )
                 else:
-                    packing_tile(to, to_row, by, by_row, right[j:], columns, first, first_row, deep, panel)
+                    packing_tile(to, to_row, by, by_row, right[j:], right_row, first, first_row, deep, panel)
             elif rows == ROWS - 1:
                 lower_tile(to, to_row, by, by_row, panel, COLUMNS, first, first_row, deep, panel)
             else:
                 tile(to, to_row, by, by_row, panel, COLUMNS, first, first_row, deep, panel)
             if partial:
-                _copy(out[i * columns + j :], columns, aside, COLUMNS, rows, wide)
+                _copy(out[i * out_row + j :], out_row, aside, COLUMNS, rows, wide)
 
 
 @device
@@ -174,7 +179,7 @@ def _transpose(out, x):
 
 
 @device
-def _columns_to_rows(number, parts, out, x, rows, columns):
+def columns_to_rows(number, parts, out, x, rows, columns):
     """A part of the columns of x."""
     squares, high = (columns + SIDE - 1) // SIDE, rows // SIDE * SIDE
     for square in range(squares * number // parts, squares * (number + 1) // parts):
@@ -191,7 +196,7 @@ def _columns_to_rows(number, parts, out, x, rows, columns):
 def _transpose_part(number, parts, words):
     rows, columns = words[2], words[3]
     out, x = floats(words[0], (rows * columns,)), floats(words[1], (rows * columns,))
-    _columns_to_rows(number, parts, out, x, rows, columns)
+    columns_to_rows(number, parts, out, x, rows, columns)
 
 
 @kernel
@@ -203,10 +208,10 @@ def _share_transpose(mailbox, address, parts, out, x):
 
 @kernel
 def _transpose_alone(out, x):
-    _columns_to_rows(0, 1, out.ravel(), x.ravel(), x.shape[0], x.shape[1])
+    columns_to_rows(0, 1, out.ravel(), x.ravel(), x.shape[0], x.shape[1])
 
 
 @cache
-def _scratch(name, shape, dtype):
+def scratch(name, shape, dtype):
     """One buffer for each name and shape that occur, of zeros when they first do."""
     return np.zeros(shape, dtype)

@@ -147,7 +147,8 @@ def on_stack(count: int):
     def room(typing, like):
         def build(context, builder, signature, values):
             scalar = context.get_data_type(signature.args[0].dtype)
-            place = cgutils.alloca_once(builder, ir.ArrayType(scalar, count))
+            with builder.goto_entry_block():  # Numba's own alloca_once would store a zero in every element
+                place = builder.alloca(ir.ArrayType(scalar, count))
             place.align = 64
             return builder.bitcast(place, scalar.as_pointer())
 

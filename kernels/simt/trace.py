@@ -145,7 +145,7 @@ def trace(op: Op, kernel: Kernel, arguments: Mapping[str, Any], sizes: Mapping[s
     """
     recorder, module = _module(op.package)
     grid, block = kernel.geometry(**sizes)
-    values = (*arguments.values(), *(sizes[dim] for dim in op.dims))
+    values = (*arguments.values(), *(sizes[dim] for dim in op.measured))
     module.launch(op.function(kernel.version), grid, block, values)
     return recorder.trace
 

@@ -370,6 +370,39 @@ def mean_for_sum(db, dy):
     db[...] = dy.mean(axis=0)
 
 
+# Convolutions ---------------------------------------------------------------------------------------------
+
+
+@breaks("convolution_forward")
+def taps_transposed(y, x, w, stride, padding):
+    """w[s,r] for w[r,s]."""
+    reference("convolution_forward", y, x, w.swapaxes(0, 1), stride, padding)
+
+
+@breaks("convolution_forward")
+def padding_forgotten(y, x, w, stride, padding):
+    """The first tap meets pixel 0."""
+    reference("convolution_forward", y, x, w, stride, 0)
+
+
+@breaks("convolution_backward_input")
+def taps_not_reversed(dx, dy, w, stride, padding):
+    """The taps in the order of the forward pass."""
+    reference("convolution_backward_input", dx, dy, w[::-1, ::-1], stride, padding)
+
+
+@breaks("convolution_backward_weight")
+def last_image_missing(dw, x, dy, stride, padding):
+    """The loop over images ends one early."""
+    reference("convolution_backward_weight", dw, x[:-1], dy[:-1], stride, padding)
+
+
+@breaks("bias_add")
+def bias_for_y(y, b):
+    """It is stored, not added."""
+    y[...] = b
+
+
 # Bookkeeping ----------------------------------------------------------------------------------------------
 
 

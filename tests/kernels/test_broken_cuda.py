@@ -1,12 +1,14 @@
 """Defects planted in the CUDA C++: each must be rejected by the check that is there for it."""
 
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
+from cases import TYPICAL_CONVOLUTIONS, is_convolution
 from changed import changed
 
-from cgan_raw.kernels import dense, registry, simt
+from cgan_raw.kernels import registry, simt
 from cgan_raw.kernels.launch import Module
 from cgan_raw.kernels.registry import ops
 from cgan_raw.testing import HOST, assert_matches_reference, gradcheck, implementations, make_arguments
@@ -33,6 +35,14 @@ WRONG = [
     ("dense_forward", "split_k", "s < SPLITS; ++s", "s < SPLITS - 1; ++s"),
     ("dense_forward", "tensor_core", "left_tile.at(i + 8, k)", "left_tile.at(i, k)"),
     ("dense_backward_bias", None, "m < M", "m <= M"),
+    ("convolution_forward", "naive", "i < 0 || i >= s.H", "i < 0 || i >= s.H - 1"),
+    ("convolution_backward_input", "naive", "r += s.stride", "++r"),
+    ("convolution_backward_weight", "naive", "s.stride * q - s.padding + t", "s.stride * q - s.padding + r"),
+    ("convolution_forward", "implicit_gemm", "tap / taps * tap_step", "tap % taps * tap_step"),
+    ("convolution_backward_input", "implicit_gemm", "1, -1, top", "1, 1, top"),
+    ("convolution_backward_input", "implicit_gemm", "top = (row + s.padding)", "top = row"),
+    ("convolution_backward_weight", "implicit_gemm", "i < rows)", "i < rows - 1)"),
+    ("bias_add", None, "+= b[n]", "= b[n]"),
 ]
 
 
@@ -46,21 +56,22 @@ def _kernel(op, version):
 
 
 def launched(path, op, version, real="float"):
-    constants = dense.CONSTANTS if op.package == dense.__name__ else {}
+    constants = getattr(import_module(op.package), "CONSTANTS", {})
     module = Module(path, simt.Executor(), real, constants)
 
     def call(*arguments):
         sizes = op.sizes(arguments)
         grid, block = _kernel(op, version).geometry(**sizes)
-        module.launch(op.function(version), grid, block, (*arguments, *sizes.values()))
+        module.launch(op.function(version), grid, block, (*arguments, *(sizes[name] for name in op.measured)))
 
     return call
 
 
 def check(path, op, version):
     rounding = _kernel(op, version).rounding
-    for size in (5, 70 if len(op.dims) > 1 else 300):  # a second block, a second K-tile for each warp
+    for number, size in enumerate((5, 70 if len(op.dims) > 1 else 300)):  # a second block, and K-tile of a warp
         sizes = {d: size + 3 * i for i, d in enumerate(op.dims)}
+        sizes = TYPICAL_CONVOLUTIONS[number] if is_convolution(op) else sizes
         arguments = make_arguments(op, sizes, np.random.default_rng(size))
         assert_matches_reference(op, launched(path, op, version), arguments, HOST, rounding)
 

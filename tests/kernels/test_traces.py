@@ -80,7 +80,7 @@ def launch(op, kernel, sizes, cu_path=None):
     if cu_path is None:
         return trace(op, kernel, arguments, sizes)
     recorder, constants = Recorder(), getattr(import_module(op.package), "CONSTANTS", {})
-    values = (*arguments.values(), *(sizes[dim] for dim in op.dims))
+    values = (*arguments.values(), *(sizes[dim] for dim in op.measured))
     module = Module(cu_path, recorder, constants=constants)
     module.launch(op.function(kernel.version), *kernel.geometry(**sizes), values)
     return recorder.trace
