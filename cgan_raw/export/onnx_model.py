@@ -78,20 +78,27 @@ def _nodes(layer: Layer, x: str) -> list[NodeProto]:
         case Dense():
             return [node("Gemm", *layer.tensors())]
         case LeakyReLU():
-            return [node("LeakyRelu", alpha=layer.slope)]
+            return [node("LeakyRelu", alpha=float(layer.slope))]
         case BatchNorm():
-            pixels, normal = f"{layer.name}.pixels", f"{layer.name}.normal"
-            names = [f"{layer.name}.{local}" for local in layer.tensors()]
-            return [
-                *_reshaped(x, (-1, layer.features), pixels),
-                make_node("BatchNormalization", [pixels, *names], [normal], name=normal, epsilon=BATCHNORM_EPS),
-                *_reshaped(normal, (-1, layer.outputs), layer.name),
-            ]
+            return _batchnorm(layer, x)
         case TransposedConvolution():
             return _transposed_convolution(layer, x)
         case Tanh():
             return [node("Tanh")]
     raise TypeError(f"no ONNX operator for {type(layer).__name__}")
+
+
+def _batchnorm(layer: BatchNorm, x: str) -> list[NodeProto]:
+    from onnx.helper import make_node
+
+    flat = layer.features == layer.outputs
+    pixels, normal = (x, layer.name) if flat else (f"{layer.name}.pixels", f"{layer.name}.normal")
+    names = [f"{layer.name}.{local}" for local in layer.tensors()]
+    node = make_node("BatchNormalization", [pixels, *names], [normal], name=normal, epsilon=BATCHNORM_EPS)
+    if flat:
+        return [node]
+    to, back = (-1, layer.features), (-1, layer.outputs)
+    return [*_reshaped(x, to, pixels), node, *_reshaped(normal, back, layer.name)]
 
 
 def _transposed_convolution(layer: TransposedConvolution, x: str) -> list[NodeProto]:

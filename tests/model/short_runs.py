@@ -13,8 +13,9 @@ from cgan_raw.layers import Mode
 dataset = cache(load_training)
 
 
-def make_iteration(backend: str, seed: int = 7, batch: int = 32) -> Iteration:
-    return Iteration(make_backend(backend), TrainConfig(seed=seed, batch_size=batch), dataset(), history=16)
+def make_iteration(backend: str, seed: int = 7, batch: int = 32, model: str = "cgan") -> Iteration:
+    config = TrainConfig(model=model, seed=seed, batch_size=batch)
+    return Iteration(make_backend(backend), config, dataset(), history=16)
 
 
 def run(iteration: Iteration, count: int) -> Iteration:
