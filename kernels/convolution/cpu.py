@@ -13,7 +13,7 @@ from ..dense.cpu import DEEPEST, PANELS, block_of_product, columns_to_rows, scra
 from ..dense.microkernel import COLUMNS, ROWS, on_stack
 from ..pool import POOL, WORDS, Part, floats, run
 
-_HIGHEST = 96  # rows of a block: so many share a panel of right
+_HIGHEST = 192  # rows of a block: so many share a panel of right
 _WIDEST = 128  # elements of a patch that are given back at a time
 
 _FORWARD, _BACKWARD_INPUT, _BACKWARD_WEIGHT = range(3)  # one function does all three, which is compiled once
@@ -79,6 +79,27 @@ def _next(b, p, q, P, Q):
     return b, p, q
 
 
+# An index that counts from 0 is not negative, and so these are SIMD loops.
+
+
+@device
+def _zero(out, count):
+    for e in range(count):
+        out[e] = 0
+
+
+@device
+def _copy(out, x, count):
+    for e in range(count):
+        out[e] = x[e]
+
+
+@device
+def _add(out, x, count):
+    for e in range(count):
+        out[e] += x[e]
+
+
 @device
 def _gather(patches, x, first, rows, k0, deep, sizes):
     """Elements k0 to k0 + deep of the patches ``first`` on: (rows, deep).
@@ -100,12 +121,9 @@ def _gather(patches, x, first, rows, k0, deep, sizes):
                 a, z = e1, e1
             to = m * deep + r * line - k0
             at = ((b * H + p * stride - padding + r) * W + q * stride - padding) * C
-            for e in range(e0, a):
-                patches[to + e] = 0
-            for e in range(a, z):
-                patches[to + e] = x[at + e]
-            for e in range(z, e1):
-                patches[to + e] = 0
+            _zero(patches[to + e0 :], a - e0)
+            _copy(patches[to + a :], x[at + a :], z - a)
+            _zero(patches[to + z :], e1 - z)
 
 
 @device
@@ -122,8 +140,8 @@ def _give_back(dx, given, first, rows, k0, deep, sizes):
         for r in range(max(r_first, r0), min(r_last + 1, r1)):
             to = ((b * H + p * stride - padding + r) * W + q * stride - padding) * C
             at = m * deep + r * line - k0
-            for e in range(max(k0 - r * line, s0 * C), min(k0 + deep - r * line, s1 * C)):
-                dx[to + e] += given[at + e]
+            a, z = max(k0 - r * line, s0 * C), min(k0 + deep - r * line, s1 * C)
+            _add(dx[to + a :], given[at + a :], z - a)
 
 
 @device
