@@ -7,7 +7,7 @@ name tells, so dx is the gradient at the output of the product below.  ``head`` 
 layer, with one column, and the loss: a prologue of the layer below it.
 """
 
-from ..registry import Op
+from ..registry import Kernel, Op
 
 #: Adam's operations for each parameter.
 _ADAM = 11
@@ -27,7 +27,7 @@ def _product(name: str, signature: str, epilogue: int, prologue: int = 0) -> Op:
     def flops(M: int, N: int, K: int, V: int = 0) -> int:
         return M * (2 * N * K + epilogue * K + prologue * N)
 
-    return Op(package=__name__, name=name, signature=signature, flops=flops, kernels=())
+    return Op(package=__name__, name=name, signature=signature, flops=flops, kernels=(Kernel("cpu"),))
 
 
 def _update(name: str, signature: str, epilogue: int, prologue: int = 0, products: int = 2) -> Op:
@@ -36,7 +36,7 @@ def _update(name: str, signature: str, epilogue: int, prologue: int = 0, product
     def flops(M: int, N: int, K: int, V: int = 0) -> int:
         return M * (products * 2 * N * K + epilogue * K + (prologue + 1) * N) + _ADAM * (K * N + N + V * K)
 
-    return Op(package=__name__, name=name, signature=signature, flops=flops, kernels=())
+    return Op(package=__name__, name=name, signature=signature, flops=flops, kernels=(Kernel("cpu"),))
 
 
 _HEAD = "y(M,N) mask(M,N):uint8 head_w(N,1) head_b(1)"

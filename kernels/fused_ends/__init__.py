@@ -1,7 +1,7 @@
 """The two ends of a fused iteration: all that it draws, and the record of its losses, an op each."""
 
 from ..philox import WORD
-from ..registry import Op
+from ..registry import Kernel, Op
 
 DRAW = Op(
     package=__name__,
@@ -10,7 +10,7 @@ DRAW = Op(
     " seed:uint64 index_stream:uint32 noise_stream:uint32",
     flops=lambda M, P, K, N: M * (2 * P + (WORD + 6) * K + WORD + 1),
     moved=lambda M, P, K, N: M * (5 * P + 8 * K) + 8,
-    kernels=(),
+    kernels=(Kernel("cpu"),),
     wide=("images",),
 )
 DRAW_EMBEDDING = Op(
@@ -21,7 +21,7 @@ DRAW_EMBEDDING = Op(
     " seed:uint64 index_stream:uint32 noise_stream:uint32 label_stream:uint32",
     flops=lambda M, P, K, N, V: M * (2 * P + (WORD + 8) * K + 2 * WORD + 2),
     moved=lambda M, P, K, N, V: M * (5 * P + 12 * K + 9) + 4 * V * K + 8,
-    kernels=(),
+    kernels=(Kernel("cpu"),),
     wide=("images",),
 )
 RECORD = Op(
@@ -30,7 +30,7 @@ RECORD = Op(
     signature="&ring(R,C) &counters(n):int64 <- losses(C) increments(n):int64",
     flops=lambda R, C, n: n,
     moved=lambda R, C, n: 8 * C + 24 * n,
-    kernels=(),
+    kernels=(Kernel("cpu"),),
 )
 
 OPS = (DRAW, DRAW_EMBEDDING, RECORD)

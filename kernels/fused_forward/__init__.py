@@ -4,7 +4,7 @@ Each op is a product with an epilogue, one of them with a prologue too; the refe
 made.  A GPU's block owns columns of y with all their rows, so batch normalisation's statistics never leave it.
 """
 
-from ..registry import Op
+from ..registry import Kernel, Op
 
 #: Rows of the largest mini-batch for which the fused ops are meant.  They compute any number, 32 at a time; of
 #: more than these the layered ops fill a device better.
@@ -17,7 +17,7 @@ def _product(name: str, signature: str, epilogue: int, halves: int = 1, prologue
     def flops(M: int, N: int, K: int, V: int = 0) -> int:
         return halves * M * (2 * N * K + epilogue * N + prologue * K)
 
-    return Op(package=__name__, name=name, signature=signature, flops=flops, kernels=())
+    return Op(package=__name__, name=name, signature=signature, flops=flops, kernels=(Kernel("cpu"),))
 
 
 LEAKY_RELU = _product("fused_forward_leaky_relu", "y(M,N) <- x(M,K) w(K,N) b(N) slope", epilogue=2)
