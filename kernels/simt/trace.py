@@ -4,7 +4,8 @@ The kernels are compiled with a call at every access, which ``trace.cpp`` answer
 package, a fiber for each thread.  What is counted:
 
 - accesses as g++ leaves them after optimising: a value that is kept in a register is loaded once, and what is
-  loaded before a branch in the source is loaded there.  g++ 11, 12 and 14 agree; NVIDIA's compiler may not;
+  loaded before a branch in the source is loaded there.  g++ 11, 12 and 14 agree, and NVIDIA's compiler where
+  tests/compile/test_sass.py does not say otherwise;
 - those to arrays and to shared memory.  A thread's own arrays are registers.
 
     trace(op, kernel, make_arguments(op, sizes, rng), sizes).sectors

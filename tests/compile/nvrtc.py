@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import files
+from typing import NamedTuple
 
 from targets import Resources, Target, read_resources
 
@@ -22,12 +23,20 @@ class CompileError(RuntimeError):
     """NVRTC refuses a text; the message is what it says."""
 
 
+class Compiled(NamedTuple):
+    """What the compiler logs, and the machine code."""
+
+    log: str
+    code: bytes
+
+
 class Compiler:
-    """An executor (kernels/launch.py) that compiles for a target, keeps ``resources`` and launches nothing.
+    """An executor (kernels/launch.py) that compiles for a target, keeps what comes of it and launches nothing.
 
     Attributes
     ----------
     resources : of every kernel that was loaded, by name.
+    code : the machine code of what was loaded last, an ELF file.
     """
 
     backend, array_type = "cuda", type(None)
@@ -35,11 +44,13 @@ class Compiler:
     def __init__(self, target: Target):
         self.target = target
         self.resources: dict[str, Resources] = {}
+        self.code = b""
 
     def load(self, source: str, kernels: Sequence[str], real: str) -> None:
         """Raises CompileError, which names the lines of the real file."""
         options = (*cupy_options(self.target.architecture, real), "--ptxas-options=-v")
-        self.resources |= read_resources(compile_text(*self.target.wheels, source, options))
+        log, self.code = compile_text(*self.target.wheels, source, options)
+        self.resources |= read_resources(log)
 
 
 def cupy_options(architecture: str, real: str) -> tuple[str, ...]:
@@ -62,27 +73,33 @@ def compile_kernels(target: Target) -> dict[str, Resources]:
     return compiler.resources
 
 
-def compile_text(wheel: str, source: str, options: Sequence[str]) -> str:
-    """Compile a text; what the compiler logs.
+def compile_text(wheel: str, source: str, options: Sequence[str]) -> Compiled:
+    """Compile a text.
 
     Raises
     ------
     CompileError : it does not compile.
     """
     nvrtc = _library(wheel)
-    program, size = ctypes.c_void_p(), ctypes.c_size_t()
+    program = ctypes.c_void_p()
     encoded = [option.encode() for option in options]
     _check(nvrtc, nvrtc.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b"", 0, None, None))
     try:
         failed = nvrtc.nvrtcCompileProgram(program, len(encoded), (ctypes.c_char_p * len(encoded))(*encoded))
-        _check(nvrtc, nvrtc.nvrtcGetProgramLogSize(program, ctypes.byref(size)))
-        log = ctypes.create_string_buffer(size.value)
-        _check(nvrtc, nvrtc.nvrtcGetProgramLog(program, log))
+        log = _read(nvrtc, "ProgramLog", program).rstrip(b"\0").decode()
+        if failed:
+            raise CompileError(log)
+        return Compiled(log, _read(nvrtc, "CUBIN", program))
     finally:
         nvrtc.nvrtcDestroyProgram(ctypes.byref(program))
-    if failed:
-        raise CompileError(log.value.decode())
-    return log.value.decode()
+
+
+def _read(nvrtc: ctypes.CDLL, what: str, program: ctypes.c_void_p) -> bytes:
+    size = ctypes.c_size_t()
+    _check(nvrtc, nvrtc[f"nvrtcGet{what}Size"](program, ctypes.byref(size)))
+    buffer = ctypes.create_string_buffer(size.value)
+    _check(nvrtc, nvrtc[f"nvrtcGet{what}"](program, buffer))
+    return buffer.raw
 
 
 @cache

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import re
+import tomllib
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import NamedTuple
+
+import pytest
 
 CUDA12, CUDA13 = "nvidia-cuda-nvrtc-cu12", "nvidia-cuda-nvrtc"
 
 #: All that has a say in the machine code of a Numba CUDA kernel.
 NUMBA = ("numba", "llvmlite", "numba-cuda", "nvidia-nvvm", "nvidia-nvjitlink")
+
+PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
 _ENTRY = re.compile(r"Compiling entry function '(\w+)'")
 _FRAME = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads")
@@ -28,9 +35,10 @@ class Target(NamedTuple):
     def __str__(self) -> str:
         return f"{self.language} {self.architecture} {self.real}"
 
-    def compiler(self) -> str:
-        """The wheels with their versions, as pip writes them; no version of one that is not installed."""
-        return " ".join(map(_installed, self.wheels))
+
+def installed(wheels: Sequence[str]) -> str:
+    """The wheels with their versions, as pip writes them; no version of one that is not there."""
+    return " ".join(map(_installed, wheels))
 
 
 def _installed(wheel: str) -> str:
@@ -38,6 +46,19 @@ def _installed(wheel: str) -> str:
         return f"{wheel}=={version(wheel)}"
     except PackageNotFoundError:
         return wheel
+
+
+def pinned(wheels: Sequence[str]) -> str:
+    """The same as pyproject.toml asks for them."""
+    extra = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"]["optional-dependencies"]["compile"]
+    requirements = {r.partition("==")[0].partition("[")[0]: r.replace("[cu13]", "") for r in extra}
+    return " ".join(requirements[wheel] for wheel in wheels)
+
+
+def need(wheels: Sequence[str]) -> None:
+    """Skip the test where others are installed, or none."""
+    if installed(wheels) != pinned(wheels):
+        pytest.skip(f"needs {pinned(wheels)}: make compile")
 
 
 TARGETS = (

@@ -6,33 +6,19 @@ Local memory is not in the table: a kernel that spills fails, whatever the table
 """
 
 import json
-import tomllib
 from pathlib import Path
 
 import numba_ptx
 import nvrtc
 import pytest
 from nvrtc import CompileError, Compiler
-from targets import CUDA13, TARGETS, Resources, Target, read_resources
+from targets import CUDA13, TARGETS, Resources, Target, installed, need, pinned, read_resources
 
 from cgan_raw.kernels import registry
 from cgan_raw.kernels.launch import Module
 from cgan_raw.kernels.registry import ops
 
 FILE = Path(registry.__file__).with_name("ptxas.json")
-PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
-
-
-def pinned(target):
-    """The requirements in pyproject.toml that pin a target's compiler."""
-    extra = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"]["optional-dependencies"]["compile"]
-    requirements = {r.partition("==")[0].partition("[")[0]: r.replace("[cu13]", "") for r in extra}
-    return " ".join(requirements[wheel] for wheel in target.wheels)
-
-
-def need(target):
-    if target.compiler() != pinned(target):
-        pytest.skip(f"needs {pinned(target)}: make compile")
 
 
 def read_table():
@@ -41,7 +27,7 @@ def read_table():
 
 @pytest.fixture(scope="module", params=TARGETS, ids=str)
 def target(request):
-    need(request.param)
+    need(request.param.wheels)
     return request.param
 
 
@@ -97,7 +83,7 @@ def test_float_stays_float(ptx):
 
 def renew(target, kernels):
     """Write one target's entry; entries of targets that are no more go."""
-    table = read_table() | {str(target): {"compiler": target.compiler(), "kernels": kernels}}
+    table = read_table() | {str(target): {"compiler": installed(target.wheels), "kernels": kernels}}
     kept = {str(t): table[str(t)] for t in TARGETS if str(t) in table}
     FILE.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
 
@@ -105,7 +91,7 @@ def renew(target, kernels):
 def test_table_is_of_these_targets_and_of_the_pinned_compilers():
     """Its figures are those of one version; and a target that it lacks would be compared with nothing."""
     compilers = {name: entry["compiler"] for name, entry in read_table().items()}
-    assert compilers == {str(target): pinned(target) for target in TARGETS}
+    assert compilers == {str(target): pinned(target.wheels) for target in TARGETS}
 
 
 # ---- the check can fail --------------------------------------------------------------------------------------
@@ -114,7 +100,7 @@ SOME = Target("cuda", (CUDA13,), "sm_80", "float")
 
 
 def load(folder, text, target=SOME):
-    need(target)
+    need(target.wheels)
     file = folder / "planted.cu"
     file.write_text(text)
     compiler = Compiler(target)
