@@ -18,6 +18,7 @@ from cgan_raw.files.writing import write_atomically
 from . import plots
 from .results import CHECKOUT, RESULTS, load, tag
 from .summaries import (
+    above_roof,
     kernel_page,
     kernel_summary,
     place_of,
@@ -124,7 +125,8 @@ def _kernels(found: dict, link: str) -> tuple[str, Files]:
             kernel_summary([*rows, *untimed], peaks),
             "",
             f"Each op by itself, its operands not in the caches, times its calls in an iteration. {short}"
-            f"[Every kernel at every shape]({link}/{page}). {provenance(found)}",
+            f"[Every kernel at every shape]({link}/{page}).{above_roof(rows, found['peaks'])} "
+            f"{provenance(found)}",
             "",
             *(f"![{title}]({link}/{file})" for title, (file, _) in shown.items()),
             "",

@@ -11,7 +11,7 @@ from cgan_raw.kernels.registry import FOLDERS
 
 from .device import Peaks
 from .peers import IMPLEMENTATIONS
-from .tables import kernel_table, markdown, ms, roofs, shape
+from .tables import kernel_table, markdown, ms, roofline_share, roofs, shape
 
 _BASE = "torch"  # what the others are compared with; on a GPU its name goes on
 _ENOUGH = 0.8  # of the most images a second: from there on a line is flat
@@ -186,6 +186,13 @@ def _time(rows: Sequence[dict], peaks: Peaks) -> tuple[str, str]:
     return f"{1e6 * taken:,.0f}", f"{whole / taken:.0%}"
 
 
+def above_roof(rows: Sequence[dict], peaks: dict[str, Peaks]) -> str:
+    """A sentence, where the share of a row is more than there can be."""
+    if all((roofline_share(row, peaks[row["place"]]) or 0) <= 1 for row in rows):
+        return ""
+    return " A share above 100% shows a peak that was measured too low; bench/NOTES.md says how."
+
+
 def _untimed(results: dict) -> Iterator[list[str]]:
     for label, why in results.get("skipped", {}).items():
         yield ["", "", label, why]
@@ -199,7 +206,8 @@ def kernel_page(results: dict) -> str:
     parts = [
         "# Every kernel at every shape of the networks",
         f"Medians of {results['rounds']} calls, each on empty caches. GB/s counts every array once, the least"
-        " that can be moved; the roofline is the larger of what computing and what moving alone would take.",
+        " that can be moved; the roofline is the larger of what computing and what moving alone would take."
+        + above_roof(results["rows"], peaks),
         f"{provenance(results)} Written by `make report`.",
         "  \n".join(roofs(peaks)),
     ]

@@ -70,12 +70,24 @@ def test_the_peaks_of_a_processor_are_work_by_time(monkeypatch, fastest, times):
     """Reading moves each byte once, copying and changing it twice, by all cores or by one; a product has 2 n^3
     operations."""
     monkeypatch.setattr(device, "_CPU_PRODUCT", 16)
-    monkeypatch.setattr(device, "_CPU_BUFFER_CACHES", 0.01)
+    monkeypatch.setattr(device, "_last_level_bytes", lambda: 4096)
     seconds = [100.0] * 7
     seconds[fastest] = 1.0
-    monkeypatch.setattr(device, "_best", lambda run: seconds.pop(0))
-    cpu = device.Cpu()
-    assert cpu.peaks == device.Peaks({"float32": 2 * 16**3 / 100}, times * cpu._buffer.nbytes)
+    monkeypatch.setattr(device, "_best", lambda run, prepare=None: seconds.pop(0))
+    assert device.Cpu().peaks == device.Peaks({"float32": 2 * 16**3 / 100}, times * 2048)
+
+
+def test_the_bandwidth_of_a_processor_is_that_of_empty_caches(monkeypatch):
+    """As kernels are timed, of which none may then be above its roof."""
+    monkeypatch.setattr(device, "_CPU_PRODUCT", 16)
+    monkeypatch.setattr(device, "_last_level_bytes", lambda: 4096)
+    prepared, calls = [], []
+    monkeypatch.setattr(device.Cpu, "prepare", lambda self, touch: prepared.append(len(calls)))
+    for name in ("max", "copyto", "negative"):
+        monkeypatch.setattr(device.np, name, lambda *_: calls.append(1))
+    monkeypatch.setattr(device.Cpu, "_on_each_core", lambda self, function, *arrays: function(*arrays))
+    assert device.Cpu().peaks.bytes > 0
+    assert prepared == list(range(6 * (device.WARM + device._TRIES)))
 
 
 def test_a_kernel_is_timed_on_arrays_that_are_not_in_the_caches(monkeypatch):

@@ -210,6 +210,17 @@ def test_without_a_roof_of_arithmetic_there_is_no_share_of_it(readme, folder):
     assert (readme.parent / "docs" / "bench" / "dense-cpu.png").exists()
 
 
+@pytest.mark.parametrize(("bandwidth", "said"), [(1e9, True), (2e10, False)])
+def test_a_share_above_the_roof_is_owned_up_to(readme, folder, bandwidth, said):
+    """Of memory: the op without arithmetic moved 56 bytes in 1 us, Adam 28,000 in 20."""
+    peaks = {"cpu": {"flop": {"float32": 1e11}, "bytes": bandwidth}}
+    (folder / "kernels-cpu.json").write_text(json.dumps(kernels() | {"peaks": peaks}))
+    assert run(readme, folder) == 0
+    sentence = "A share above 100% shows a peak that was measured too low"
+    page = (readme.parent / "docs" / "bench" / "kernels-cpu.md").read_text()
+    assert (sentence in readme.read_text(), sentence in page) == (said, said)
+
+
 def test_points_that_were_not_reached_or_where_one_could_not_go_on(readme, folder):
     results = scaling()
     results["points"][2]["seconds_per_iteration"].pop("torch")
