@@ -45,6 +45,12 @@ __device__ void start_tile(Four (*tile)[LARGE / 4 + 1], const real* data, int st
     }
 }
 
+// Two buffers.  While K-tile k is multiplied out of one of them, K-tile k + 1 is copied into the other:
+//
+//      copied        0 to A | 1 to B | 2 to A | 3 to B |
+//      multiplied           | 0 of A | 1 of B | 2 of A | 3 of B          time goes to the right
+//      barrier              ^        ^        ^        ^        ^
+
 // dense_forward_double_buffered, dense_backward_input_double_buffered, dense_backward_weight_double_buffered:
 // the next K-tile is fetched while this one is multiplied.
 //

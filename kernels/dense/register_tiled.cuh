@@ -17,6 +17,22 @@ __device__ void load_tile(real (*tile)[STRIDE], const real* data, int stride, in
     }
 }
 
+// Who owns what.  In a block's tile of 32 x 64, thread (x, y) owns rows y + 8 i and columns x + 16 j; those of
+// thread (0, 0) are marked.  For each k it reads the four a and the four b, which give 16 products.
+//
+//                     b[0]        b[1]        b[2]        b[3]
+//      column      0 ..... 15  16 .... 31  32 .... 47  48 .... 63
+//      row  0      #           #           #           #             a[0]
+//          ...
+//           8      #           #           #           #             a[1]
+//          ...
+//          16      #           #           #           #             a[2]
+//          ...
+//          24      #           #           #           #             a[3]
+//          ...
+//
+// A warp has 16 x and two y: at a time it reads 16 neighbouring words of right, or two of left.
+
 // dense_forward_register_tiled, dense_backward_input_register_tiled, dense_backward_weight_register_tiled: a
 // thread reuses in registers what it read from shared memory.
 //

@@ -1,3 +1,14 @@
+// Who does what.  Each warp multiplies K-tiles of its own and has sums of the whole 32 x 8 tile of y; in these
+// a lane has 4 x 2, from the row on and in the columns where its number stands:
+//
+//      k of    warp 0    0 to  7    64 to  71  ...          column     0   1   2   3 |  4   5   6   7
+//              warp 1    8 to 15    72 to  79  ...          row  0     0   1   2   3 |  0   1   2   3
+//             ...                                                4     4   5   6   7 |  4   5   6   7
+//              warp 7   56 to 63   120 to 127  ...              ...
+//                                                               28    28  29  30  31 | 28  29  30  31
+//
+// At the end the eight sums of an element lie in shared memory, and a thread adds them up.
+
 // dense_forward_split_k, dense_backward_input_split_k, dense_backward_weight_split_k: for a batch of 32 rows,
 // which is too few tiles to fill a GPU; so the warps of a block share the K of one small tile instead.
 //

@@ -23,6 +23,18 @@ struct FragmentTile {
     }
 };
 
+// Which lane holds what of c += a b, by its number, and in which of its variables:
+//
+//      a    k    0   1   2   3 |  4   5   6   7     b  column    0   1 ...  7     c   0  1  2  3 ...  6  7
+//      row  0    0   1   2   3 |  0   1   2   3        k   0     0   4 ... 28         0  0  1  1 ...  3  3
+//           1    4   5   6   7 |  4   5   6   7            1     1   5 ... 29         4  4  5  5 ...  7  7
+//          ...        a[0]     |      a[2]                 2     2   6 ... 30           c[0] and c[1]
+//           7   28  29  30  31 | 28  29  30  31            3     3   7 ... 31        28 28 29 29 ... 31 31
+//          -------------------------------------           ------- b[0], b[1]        ---------------------
+//           8    0   1   2   3 |  0   1   2   3            4     0   4 ... 28         0  0  1  1 ...  3  3
+//          ...        a[1]     |      a[3]                ...                           c[2] and c[3]
+//          15   28  29  30  31 | 28  29  30  31            7     3   7 ... 31        28 28 29 29 ... 31 31
+
 // c += a b with factors in TF32.  IN_THREE takes each factor apart, x = big + small, both of them in TF32, and
 // adds small big + big small + big big, the smallest first; small small would be 2^-22 of the whole.
 template <bool IN_THREE>

@@ -1,7 +1,19 @@
-// Where the 8 x 8 elements of a thread lie in a block's tile of LARGE x LARGE, in fours.  A warp owns 32 x 64
-// of it, and its lanes are 4 x 8: rows 4 * row to + 3 and 16 below them, columns 4 * column to + 3 and 32
-// beside them. Lanes l and l ^ 2 have the same rows, l and l ^ 1 the same columns, so that a wavefront of
-// shared memory serves 16 lanes instead of 8.
+// Who owns what.  A warp has 32 x 64 of a block's tile of 128 x 128; and in that a lane has four times 4 x 4,
+// at the row and the column where its number stands:
+//
+//      column     0 to 63  64 to 127        column   0   4   8  12  16  20  24  28 | 32  36 ...  60
+//      row  0     warp 0   warp 1           row  0   0   2   4   6   8  10  12  14 |  0   2 ...  14
+//          32     warp 2   warp 3                4   1   3   5   7   9  11  13  15 |  1   3 ...  15
+//          64     warp 4   warp 5                8  16  18  20  22  24  26  28  30 | 16  18 ...  30
+//          96     warp 6   warp 7               12  17  19  21  23  25  27  29  31 | 17  19 ...  31
+//                                               16   0   2   4   6   8  10  12  14 |  0   2 ...  14
+//                                              ...
+//                                               28  17  19  21  23  25  27  29  31 | 17  19 ...  31
+//
+// Lanes l and l ^ 2 have the same rows, l and l ^ 1 the same columns, so that a wavefront of shared memory
+// serves 16 lanes instead of 8.
+
+// The first of a thread's four places in a block's tile, in fours.
 struct Place {
     int row, column;
 };
