@@ -152,13 +152,13 @@ def iteration(results: dict, title: str) -> bytes:
     axes.set_yticks(range(len(times)), [IMPLEMENTATIONS[name].label for name in times])
     axes.invert_yaxis()
     axes.margins(x=0.15)
-    axes.set_xlabel(f"ms an iteration at batch {results['batch_size']}: median and quartiles, less is better")
+    axes.set_xlabel(f"ms per iteration at batch {results['batch_size']}: median and quartiles, less is better")
     axes.set_title(f"One training iteration: {title}", fontsize="medium")
     return _png(figure)
 
 
 def scaling(lines: Sequence[dict], title: str) -> bytes:
-    """Images a second over the batch, a ring where each line bends; and time over the width.
+    """Images per second over the batch, a ring where each line bends; and time over the width.
 
     Parameters
     ----------
@@ -178,7 +178,7 @@ def scaling(lines: Sequence[dict], title: str) -> bytes:
     _log_axis(by_batch, sorted({batch for line in lines for batch in line["images_per_second"]}))
     _log_axis(by_width, sorted({width for line in lines for width in line["ms"]}))
     by_batch.set(xlabel="batch size", ylabel="images/s")
-    by_width.set(xlabel="hidden layers, times as wide", ylabel="ms an iteration at batch 32")
+    by_width.set(xlabel="hidden layers, times as wide", ylabel="ms per iteration at batch 32")
     handles = by_batch.get_legend_handles_labels()
     figure.legend(*handles, fontsize="small", title="ring: 80 % of its best", loc="outside right upper")
     return _png(figure)

@@ -14,7 +14,7 @@ from .peers import IMPLEMENTATIONS
 from .tables import kernel_table, markdown, ms, roofline_share, roofs, shape
 
 _BASE = "torch"  # what the others are compared with; on a GPU its name goes on
-_ENOUGH = 0.8  # of the most images a second: from there on a line is flat
+_ENOUGH = 0.8  # of the most images per second: from there on a line is flat
 _TITLES = {
     "python": "Python",
     "numpy": "NumPy",

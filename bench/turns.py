@@ -167,7 +167,7 @@ class Times:
 
     Parameters
     ----------
-    seconds : of an iteration, by name, one value a round.
+    seconds : of an iteration, by name, one value per round.
     dropped : the names that could not go on, and why; nothing is kept of their times.
     """
 

@@ -1,7 +1,8 @@
 """Every number that is chosen, with its source.
 
 "Tutorial" is the Keras CGAN on MNIST that this project starts from: 20,000 iterations, batch 32, a grid of
-samples every 200 iterations, and the two networks with their constants.
+samples every 200 iterations, and the two networks with their constants, which are those of
+github.com/eriklindernoren/Keras-GAN, cgan/cgan.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The optimiser: Adam over a network's flat buffer, one op call a step."""
+"""The optimiser: Adam over a network's flat buffer, one op call per step."""
 
 from __future__ import annotations
 

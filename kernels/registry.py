@@ -20,7 +20,8 @@ from .geometry import Geometry
 if TYPE_CHECKING:
     from .table import Ops
 
-#: The op folders in reading order: by the parallel pattern that each one teaches.
+#: The op folders in the order of all tables, each behind those whose ideas it needs, with the parallel pattern
+#: that it teaches.  kernels/README.md says in which order to read them.
 FOLDERS = (
     "activation",  # map
     "adam",  # map with state

@@ -3,8 +3,18 @@
 Sources
 -------
 Multiprocessors, clocks (boost), TF32 rates (dense) and bandwidths: NVIDIA's data sheets of H200, A100 and T4,
-and its white papers on the architectures A100, Hopper and Ada.  The clock of the H200, an H100 with other
-memory, is the one that makes the 67 TFLOP/s of its data sheet.
+and its white papers on the architectures A100, Hopper and Ada.  Of A100 and T4 only copies of these could be
+compared, and what follows from their figures:
+
+- lanes by clock make 19.5 TFLOP/s of an A100 and 8.1 of a T4, as published;
+- a T4 tells (deviceQuery) of 40 multiprocessors, 1.59 GHz, and 256 bits at 2 x 5.001 GHz: 320 GB/s.
+
+Derived, and published nowhere:
+
+- the clock of the H200, an H100 with other memory: the one that makes the 67 TFLOP/s of its data sheet;
+- TF32 multiply-adds per clock: the rate by multiprocessors and clock; the A100's 156 TFLOP/s make 512.  The
+  H100's 495 make 1024 at a clock of 1.83 GHz, so that at 1.98 the H200's least time is 8 % too short.
+
 Bytes per clock from L1 and shared memory: white paper on the Ampere architecture GA102, for Turing and since.
 Lanes, warps, blocks and shared memory of a multiprocessor: CUDA C++ Programming Guide, "Compute Capabilities".
 How registers and shared memory are given out: ``cuda_occupancy.h`` of the CUDA toolkit 13.0, with whose results

@@ -52,7 +52,8 @@ def choose(rows: int, columns: int, K: int) -> tuple[str, ...]:
     """The versions for an output of (rows, columns), the best one first.
 
     Few rows make too few tiles to fill a GPU, and the warps of a block share K instead; many rows and columns
-    fill it with large tiles.
+    fill it with large tiles.  These are double_buffered's, never warp_tiled's: its tiles are the same, and it
+    waits for each of them, which double_buffered is there to save.
     """
     if rows <= 32:
         return ("split_k",)

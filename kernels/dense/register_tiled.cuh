@@ -38,8 +38,9 @@ __device__ void load_tile(real (*tile)[STRIDE], const real* data, int stride, in
 //
 //   out[i,j] = sum over K-tiles of sum_k left[i,k] right[k,j]   reference.py (1), (2), (3)
 //
-// Threads   block (COLUMNS / 4, ROWS / 4), a tile of ROWS x COLUMNS.  A thread owns 4 x 4 elements, rows and
-//           columns a block apart, so that lanes read neighbouring words of shared memory.
+// Threads   block (COLUMNS / 4, ROWS / 4) = (16, 8), a tile of ROWS x COLUMNS = 32 x 64, K_TILE = 16.
+//           A thread owns 4 x 4 elements, rows and columns a block apart, so that lanes read neighbouring
+//           words of shared memory.
 // Memory    0.219 bytes per multiply-add asked for, 0.211 in sectors, 0.0469 the least; backward_input 0.203,
 //           0.203, 0.0469; backward_weight 0.203, 0.203, 0.0469 (M = N = K = 256).  8 values read from shared
 //           memory serve 16 multiply-adds.  Shared memory: 1 wavefront per load, 1 per store.

@@ -1,5 +1,9 @@
 typedef Quad<real> Four;  // of common.cuh, as load_quad and store_quad: in one access, where it is aligned
 
+// Wavefronts of 16 bytes per lane.  A wavefront has a word of each bank, 128 bytes, so a request of a warp goes
+// by quarters, 8 lanes each.  A load goes by halves where lanes want the same in pairs: each lane l what l ^ 1
+// wants, or each what l ^ 2 wants.  simt/trace.cpp counts so, and says who found it.
+
 // Four neighbouring elements from (row, column) on, of a (rows, columns) matrix in memory; zeros outside it.
 __device__ inline Four load_four(const real* data, int stride, int row, int column, int rows, int columns) {
     int there = row < rows ? columns - column : 0;
@@ -37,14 +41,14 @@ __device__ void load_fours(Four (*tile)[STRIDE], const real* data, int stride, i
 //
 //   out[i,j] = sum over K-tiles of sum_k left[i,k] right[k,j]   reference.py (1), (2), (3)
 //
-// Threads   block (COLUMNS / 4, ROWS / 4), a tile of ROWS x COLUMNS.  A thread owns 4 x 4 neighbouring
-//           elements.
+// Threads   block (COLUMNS / 4, ROWS / 4) = (16, 8), a tile of ROWS x COLUMNS = 32 x 64.  A thread owns 4 x 4
+//           neighbouring elements.
 // Memory    0.207 bytes per multiply-add asked for, 0.205 in sectors, 0.0469 the least; backward_input 0.203,
 //           0.203, 0.0469; backward_weight 0.203, 0.203, 0.0469 (M = N = K = 256).  16 bytes per access, a
 //           quarter of the requests; ends of rows, and rows that are not aligned, go one by one.  Shared
 //           memory: 3 wavefronts per load, 2 per store; backward_input 3, 1; backward_weight 3, 4.
-// Limit     bound by shared memory.  A wavefront serves 8 lanes of 16 bytes, or 16 where neighbours want the
-//           same: 6 for 16 multiply-adds of a warp, which take 4 clocks on Hopper.
+// Limit     bound by shared memory: by the rule above, 2 wavefronts for a load of left, where 16 lanes want the
+//           same, and 4 for one of right.  They serve 16 multiply-adds of a warp: 4 clocks on Hopper.
 // Barriers  2 per K-tile of 16: as in tiled.  No thread leaves before the last.
 // Numerics  one sum in the order of k: the bits of the naive version.
 // Source    CUDA C++ Best Practices Guide, "Coalesced access"; PTX ISA, ld.global.v4.

@@ -73,8 +73,8 @@ TARGETS = (
 
 
 class Resources(NamedTuple):
-    """What ptxas says of one kernel: registers a thread, bytes of static shared memory a block, and bytes a
-    thread in local memory, which lies in DRAM: stack frames, and registers spilled and loaded again."""
+    """What ptxas says of one kernel: registers per thread, bytes of static shared memory per block, and bytes
+    per thread in local memory, which lies in DRAM: stack frames, and registers spilled and loaded again."""
 
     registers: int
     shared: int
