@@ -122,8 +122,9 @@ def bounds(subject: Subject, found: Trace, gpu: Gpu) -> dict[str, Bound]:
     those of the multiprocessors that have a block, in equal shares at best; a request takes a clock of the
     path, and one for each 128 bytes of its sectors or each of its wavefronts.  ``latency`` is that of loads
     from the L2 cache which one thread makes one behind the other, as it waits for each before a barrier.
-    The bandwidth of the L2 cache is no bound here: NVIDIA publishes none for these GPUs, and what reaches that
-    cache, the L1 cache decides.  kernels/README.md has one of the H200 beside the ladder.
+    The bandwidth of the L2 cache is no bound here: NVIDIA publishes none in bytes per second, others' figures
+    of an H100 differ by up to two times, and what reaches that cache, the L1 cache decides.  kernels/README.md
+    has such a bound beside the ladder.
     """
     busy = min(found.blocks, gpu.multiprocessors)
     on_tensor_cores = gpu.tensor and subject.kernel.rounding
