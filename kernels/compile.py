@@ -15,12 +15,10 @@ from typing import Any
 import llvmlite
 import numba
 import numpy as np
-from numba import extending, njit, types
+from numba import extending, njit
 from numba.core.caching import NullCache
-from numba.core.ccallback import CFunc
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
-from numba.core.sigutils import normalize_signature
 
 from . import cache
 
@@ -28,29 +26,24 @@ _HERE = Path(__file__).parent
 
 #: ``error_model="numpy"``: a division by zero gives an infinity, as on a GPU; the test for it, which Python's
 #: rules ask for, would keep every loop with a division out of SIMD.
-_OPTIONS: dict[str, Any] = {"error_model": "numpy"}
+OPTIONS: dict[str, Any] = {"error_model": "numpy"}
 
 #: A function that only exists inside kernels.
-device = njit(inline="always", **_OPTIONS)
+device = njit(inline="always", **OPTIONS)
+
+#: One that kernels call, and is compiled once for all of them.
+function = njit(**OPTIONS)
 
 
-def intrinsic(function: Callable) -> Callable:
-    """A function that is compiled to what ``function`` writes in LLVM IR.  Numba's own, but for its type."""
-    return extending.intrinsic(function)
+def intrinsic(written: Callable) -> Callable:
+    """A function that is compiled to what ``written`` writes in LLVM IR.  Numba's own, but for its type."""
+    return extending.intrinsic(written)
 
 
-def kernel(function: Callable) -> Callable:
+def kernel(source: Callable) -> Callable:
     """A compiled kernel, of which each signature is compiled once and kept."""
-    compiled = njit(nogil=True, **_OPTIONS)(function)
-    compiled._cache = _Cache(function)  # pyright: ignore[reportAttributeAccessIssue]
-    return compiled
-
-
-def callback(function: Callable, signature: types.Type) -> CFunc:
-    """A function compiled for callers in C, at its ``address``; kept too."""
-    compiled = CFunc(function, normalize_signature(signature), locals={}, options=dict(_OPTIONS))
-    compiled._cache = _Cache(function)  # pyright: ignore[reportAttributeAccessIssue]
-    compiled.compile()
+    compiled = njit(nogil=True, **OPTIONS)(source)
+    compiled._cache = _Cache(source)  # pyright: ignore[reportAttributeAccessIssue]
     return compiled
 
 

@@ -13,8 +13,8 @@ one thread.  Losses are a debt that gains pay off; with a large loss on top of o
 debt is doubled, and the calling thread works alone for as long.  So busy processes beside cost little more than
 they cost one thread, and a moment's disturbance no more than itself; bench/NOTES.md has figures.
 
-A job is the address of a compiled function ``part(number, parts, words)`` and the words that it reads:
-addresses of arrays, sizes, scalars.
+A job is the address of a compiled function ``part(number, parts, words)`` and a word for it to read: where the
+arguments lie that the kernel has put aside for it (:func:`share`).
 """
 
 from __future__ import annotations
@@ -23,16 +23,14 @@ import atexit
 import os
 import platform
 import threading
-from collections.abc import Callable
-from functools import cached_property
 
 import numba
 import numpy as np
 from llvmlite import ir
-from numba import carray, njit, types
-from numba.core import cgutils
+from numba import types
+from numba.core import cgutils, compiler
 
-from .compile import callback, device, intrinsic, kernel
+from .compile import OPTIONS, device, function, intrinsic, kernel
 
 #: Where things lie in the mailbox; a word that some watch while others write has a cache line of its own.
 _JOB, _CLAIM, _FINISHED, _ASLEEP, _PART, _PARTS, _ALONE, _DEBT, WORDS = 0, 8, 16, 24, 32, 33, 34, 35, 40
@@ -51,21 +49,6 @@ _MOST_THREADS = 8  # a product for a mini-batch of 32 has no work for more
 _X86 = platform.machine() in ("x86_64", "AMD64")
 #: LLVM's name for it: elsewhere a program may not read it, or there is none.
 _CLOCK = "llvm.readcyclecounter" if _X86 else None
-
-
-class Part:
-    """A function ``part(number, parts, words)`` that any thread can call by its ``address``.
-
-    It is compiled when the address is first asked for.
-    """
-
-    def __init__(self, function: Callable):
-        self.function = function
-
-    @cached_property
-    def address(self) -> int:
-        signature = types.void(types.intp, types.intp, types.CPointer(types.int64))
-        return callback(self.function, signature).address
 
 
 class Pool:
@@ -140,7 +123,7 @@ def _watch(mailbox, patience):
     _add(mailbox, _ASLEEP, 1)
 
 
-@njit(error_model="numpy")
+@function
 def run(mailbox, address, parts):
     """Compute all parts of the job whose words are in the mailbox; returns when all are done."""
     if mailbox[_ALONE] > 0:
@@ -160,7 +143,7 @@ def run(mailbox, address, parts):
     _judge(mailbox, parts, mine, ended - begun, _ticks() - ended)
 
 
-@njit(error_model="numpy")
+@function
 def _run_alone(mailbox, address, parts):
     begun = _ticks()
     for number in range(parts):
@@ -168,7 +151,7 @@ def _run_alone(mailbox, address, parts):
     mailbox[_ALONE] = max(0, mailbox[_ALONE] - max(1, _ticks() - begun))
 
 
-@njit(error_model="numpy")
+@function
 def _judge(mailbox, parts, mine, computing, waiting):
     """Whether to go on alone, after a job of which this thread did ``mine`` parts, and then waited.
 
@@ -185,7 +168,7 @@ def _judge(mailbox, parts, mine, computing, waiting):
         mailbox[_ALONE] = mailbox[_DEBT]
 
 
-@njit(error_model="numpy")
+@function
 def _take_parts(mailbox, job, end):
     """Compute parts of a job from one end until all are claimed, or the mailbox holds another one; how many."""
     mine = 0
@@ -201,13 +184,76 @@ def _take_parts(mailbox, job, end):
             mine += 1
 
 
-@njit(error_model="numpy")
+@function
 def _wait(looks):
     """Between two looks at a word: shortly, and from some look on with others before this thread."""
     if looks > _POLITE:
         _give_way()
     else:
         _pause()
+
+
+@device
+def share(mailbox, parts, body, arguments):
+    """Compute ``body(number, parts, *arguments)`` for each number below ``parts``, by whoever has time.
+
+    Parameters
+    ----------
+    body : compiled too; an error in it is not reported.
+    arguments : a tuple of arrays and numbers.
+    """
+    mailbox[WORDS] = _put_aside(arguments)
+    run(mailbox, _part(body, arguments), parts)
+
+
+# What a job is made of ------------------------------------------------------------------------------------
+
+
+@intrinsic
+def _put_aside(typing, arguments):
+    """The address of a copy of a tuple on this function's stack; its arrays are as if nobody owned them.
+
+    Who takes an array owns it for a while, and counts: a word that all threads would write.
+    """
+
+    def build(context, builder, signature, values):
+        bare = values[0]
+        for i, kind in enumerate(signature.args[0].types):
+            if isinstance(kind, types.Array):
+                array = context.make_array(kind)(context, builder, builder.extract_value(bare, i))
+                array.meminfo, array.parent = (
+                    cgutils.get_null_value(p.type) for p in (array.meminfo, array.parent)
+                )
+                bare = builder.insert_value(bare, array._getvalue(), i)
+        place = cgutils.alloca_once_value(builder, bare)
+        return builder.ptrtoint(place, ir.IntType(64))
+
+    return types.int64(arguments), build
+
+
+@intrinsic
+def _part(typing, body, arguments):
+    """The address of a function ``part(number, parts, words)``: ``body`` with the tuple at words[0]."""
+    called = types.void(types.intp, types.intp, *arguments.types)
+    flags = compiler.Flags()
+    flags.error_model = OPTIONS["error_model"]
+    flags.nrt = True  # pyright: ignore[reportAttributeAccessIssue]  (as for any kernel: views are made of arrays)
+
+    def build(context, builder, signature, values):
+        compiled = context.compile_subroutine(builder, body.dispatcher.py_func, called, flags=flags)
+        word, kind = ir.IntType(64), context.get_value_type(arguments)
+        called_by = ir.FunctionType(ir.VoidType(), [word, word, word.as_pointer()])
+        part = ir.Function(builder.module, called_by, builder.module.get_unique_name("part"))
+        part.linkage = "internal"
+        inner = ir.IRBuilder(part.append_basic_block())
+        number, parts, words = part.args
+        place = inner.inttoptr(inner.load(words), kind.as_pointer())
+        given = [inner.load(cgutils.gep_inbounds(inner, place, 0, i)) for i in range(len(arguments.types))]
+        context.call_internal_no_propagate(inner, compiled.fndesc, called, [number, parts, *given])
+        inner.ret_void()
+        return builder.ptrtoint(part, word)
+
+    return types.int64(body, arguments), build
 
 
 # What several threads read and write ----------------------------------------------------------------------
@@ -269,28 +315,12 @@ def _call(typing, address, number, parts, mailbox):
     def build(context, builder, signature, arguments):
         address, number, parts, mailbox = arguments
         word = ir.IntType(64)
-        function = ir.FunctionType(ir.VoidType(), [number.type, parts.type, word.as_pointer()])
+        part = ir.FunctionType(ir.VoidType(), [number.type, parts.type, word.as_pointer()])
         words = _word(context, builder, signature.args[3], mailbox, ir.Constant(word, WORDS))
-        builder.call(builder.inttoptr(address, function.as_pointer()), [number, parts, words])
+        builder.call(builder.inttoptr(address, part.as_pointer()), [number, parts, words])
         return context.get_dummy_value()
 
     return types.void(types.intp, types.intp, types.intp, mailbox), build
-
-
-@intrinsic
-def _floats(typing, address):
-    """An address as a pointer to float32."""
-
-    def build(context, builder, signature, arguments):
-        return builder.inttoptr(arguments[0], ir.FloatType().as_pointer())
-
-    return types.CPointer(types.float32)(types.intp), build
-
-
-@device
-def floats(address, shape):
-    """The float32 array at an address: a part's word as what it stands for."""
-    return carray(_floats(address), shape)
 
 
 @intrinsic

@@ -1,13 +1,17 @@
 """Gathering a mini-batch on the CPU."""
 
-from ..compile import kernel
+from ..compile import device, kernel
 
 
 @kernel
 def batch_gather(x, y, images, labels, indices):
-    middle = x.dtype.type(127.5)
     for b in range(indices.size):
-        row = indices[b]
-        y[b] = labels[row]
-        for p in range(images.shape[1]):
-            x[b, p] = (x.dtype.type(images[row, p]) - middle) / middle
+        y[b] = labels[indices[b]]
+        gather_row(x[b], images[indices[b]])
+
+
+@device
+def gather_row(x, image):
+    middle = x.dtype.type(127.5)
+    for p in range(image.size):
+        x[p] = (x.dtype.type(image[p]) - middle) / middle

@@ -17,6 +17,8 @@ Source    Goto & van de Geijn 2008, "Anatomy of high-performance matrix multipli
 
 from __future__ import annotations
 
+from itertools import chain
+
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -26,6 +28,7 @@ from ..instructions import AVX512
 
 _LANES = 16 if AVX512 else 8  # float32 in a vector; a machine with narrower ones has it as several
 _VECTORS = 2
+_LINE = 16  # float32 in a cache line
 
 ROWS = 8 if AVX512 else 6  #: of a tile: as many sums as leave registers for the factors
 COLUMNS = _VECTORS * _LANES  #: of a tile
@@ -34,120 +37,202 @@ COLUMNS = _VECTORS * _LANES  #: of a tile
 def _tile_of(rows: int, packs: bool = False):
     """The function that computes a tile of so many rows.
 
-    ``tile(out, out_row, left, left_row, right, right_row, start, start_row, depth, panel)``: each array begins
-    with the first element that the tile needs of it; its rows are so many elements apart.  ``packs``: what is
-    read of ``right`` is written to ``panel`` too, in rows of COLUMNS.
+    ``tile(out, left, right, start, ahead, panel, depth)``: all but the depth are matrices as in blocks.py
+    and begin with the first element that the tile needs.  ``packs``: what is read of ``right`` is written to
+    ``panel`` too.  Of ``ahead``, which is not read, COLUMNS of a row are brought into the L2 cache at each step
+    of the depth.
     """
 
     @intrinsic
-    def tile(typing, out, out_row, left, left_row, right, right_row, start, start_row, depth, panel):
-        n = types.intp
-        signature = types.void(out, n, left, n, right, n, start, n, n, panel)
-        return signature, lambda *given: _Tile(*given).build(rows, packs)
+    def tile(typing, out, left, right, start, ahead, panel, depth):
+        def build(context, builder, signature, given):
+            write = _Tile(context, builder, out.types[0].dtype)
+            to, by, factor, begun, soon, packed = map(write.matrix, signature.args, given[:6])
+
+            def beside(places, values):
+                write.ask_for(places[0])
+                if packs:
+                    write.store((places[1], write.integer(0)), 0, values)
+
+            first = [write.load(begun, i) for i in range(rows)]
+            walks = [soon, packed] if packs else [soon]
+            for i, values in enumerate(write.multiplied(first, by, factor, given[6], walks, beside)):
+                write.store(to, i, values)
+            return context.get_dummy_value()
+
+        return types.void(out, left, right, start, ahead, panel, types.intp), build
 
     return tile
 
 
+def _updating_tiles_of(rows: int):
+    """The function that computes so many rows of a gradient, tile by tile, and has Adam move the weights by it.
+
+    ``tiles(w, m, v, place, row, left, panels, count, scalars, depth)``: the gradient is left, a matrix, times
+    ``count`` panels; w, m and v begin at ``place`` and have their rows so far apart; ``scalars`` are those of
+    adam/cpu.py, where the formula is told.
+    """
+
+    @intrinsic
+    def tiles(typing, w, m, v, place, row, left, panels, count, scalars, depth):
+        def build(context, builder, signature, given):
+            write = _Tile(context, builder, w.dtype)
+            by, numbers = write.matrix(left, given[5]), write.data(panels, given[6])
+            arrays = [write.data(w, each) for each in given[:3]]
+            adam = [write.spread(each) for each in cgutils.unpack_tuple(builder, given[8])]
+            nothing = [[ir.Constant(write.vector, None)] * _VECTORS] * rows
+            with cgutils.for_range(builder, given[7]) as loop:
+                column = builder.mul(loop.index, write.integer(COLUMNS))
+                panel = builder.gep(numbers, [builder.mul(column, given[9])]), write.integer(COLUMNS)
+                gradient = write.multiplied(nothing, by, panel, given[9])
+                first = builder.add(column, given[3])
+                matrices = [(builder.gep(array, [first]), given[4]) for array in arrays]
+                for i, values in enumerate(gradient):
+                    write.update(matrices, i, values, adam)
+            return context.get_dummy_value()
+
+        n = types.intp
+        return types.void(w, m, v, n, n, left, panels, n, scalars, n), build
+
+    return tiles
+
+
 class _Tile:
-    """Writes the instructions of a tile."""
+    """Writes the instructions of a tile.  A matrix is a pointer, and the elements from one row to the next."""
 
-    def __init__(self, context, builder, signature, values):
-        def data(i):
-            return context.make_array(signature.args[i])(context, builder, values[i]).data
-
+    def __init__(self, context, builder, real):
         self.context, self.builder = context, builder
-        self.scalar = context.get_data_type(signature.args[0].dtype)
+        self.scalar = context.get_data_type(real)
         self.vector = ir.VectorType(self.scalar, _LANES)
-        self.out, self.left, self.right, self.start, self.panel = map(data, (0, 2, 4, 6, 9))
-        self.out_row, self.left_row, self.right_row, self.start_row, self.depth = (
-            values[i] for i in (1, 3, 5, 7, 8)
-        )
-        self.integer = self.depth.type
+        self.integer = ir.IntType(64)
 
-    def build(self, rows: int, packs: bool):
-        builder = self.builder
-        first = [
-            [self._read(self._row(self.start, self.start_row, i), v) for v in range(_VECTORS)]
-            for i in range(rows)
-        ]
-        before = builder.block
+    def data(self, kind, array):
+        """A pointer to an array's numbers."""
+        return self.context.make_array(kind)(self.context, self.builder, array).data
+
+    def matrix(self, kind, given):
+        array, first, row = cgutils.unpack_tuple(self.builder, given)
+        return self.builder.gep(self.data(kind.types[0], array), [first]), row
+
+    def multiplied(self, first, left, right, depth, beside=(), write_beside=None):
+        """The sums, begun from ``first``.
+
+        Parameters
+        ----------
+        beside : matrices along whose rows each step goes too.
+        write_beside : what else a step does, given where it is in each of these, and what it reads of right.
+
+        Notes
+        -----
+        Addresses are kept as a compiler would not: it has more of them than registers, and loads some at each
+        step.  Of the left factor there is a pointer for every four rows, from which each of them is a multiple
+        of the row's length away that an instruction can express, or three times that.
+        """
+        builder, before = self.builder, self.builder.block
         loop, done = builder.append_basic_block("step"), builder.append_basic_block("done")
+        fours = [(self.row(left, i), self.integer(1)) for i in range(0, len(first), 4)]
+        apart = [builder.mul(left[1], self.integer(i)) for i in range(4)]
+        walks = [*fours, right, *beside]
         builder.branch(loop)
         builder.position_at_end(loop)
-        d = builder.phi(self.integer)
-        d.add_incoming(self.integer(0), before)
-        sums = [[builder.phi(self.vector) for _ in range(_VECTORS)] for _ in range(rows)]
-        after = self._step(d, sums, packs)
-        for i in range(rows):
-            for v in range(_VECTORS):
-                sums[i][v].add_incoming(first[i][v], before)
-                sums[i][v].add_incoming(after[i][v], loop)
-        following = builder.add(d, self.integer(1))
-        d.add_incoming(following, loop)
-        builder.cbranch(builder.icmp_signed("<", following, self.depth), loop, done)
-        builder.position_at_end(done)
-        for i in range(rows):
-            for v in range(_VECTORS):
-                self._write(self._row(self.out, self.out_row, i), v, after[i][v])
-        return self.context.get_dummy_value()
-
-    def _step(self, d, sums, packs: bool):
-        """One step of the depth: the sums after it."""
-        builder = self.builder
-        row = builder.gep(self.right, [builder.mul(d, self.right_row)])
-        right = [self._read(row, v) for v in range(_VECTORS)]
-        if packs:
-            packed = builder.gep(self.panel, [builder.mul(d, self.integer(COLUMNS))])
-            for v in range(_VECTORS):
-                self._write(packed, v, right[v])
-        column = builder.gep(self.left, [d])
+        places, remaining = [builder.phi(start.type) for start, _ in walks], builder.phi(self.integer)
+        sums = [[builder.phi(self.vector) for _ in row] for row in first]
+        factor = self.load((places[len(fours)], self.integer(0)), 0)
+        if write_beside is not None:
+            write_beside(places[len(fours) + 1 :], factor)
         after = []
-        for i, old in enumerate(sums):
-            left = self._spread(builder.load(self._row(column, self.left_row, i)))
-            after.append([self._fused(left, right[v], old[v]) for v in range(_VECTORS)])
+        for i, row in enumerate(sums):
+            number = self.spread(builder.load(builder.gep(places[i // 4], [apart[i % 4]])))
+            after.append([self.fused(number, factor[v], old) for v, old in enumerate(row)])
+        following = [builder.gep(place, [step]) for place, (_, step) in zip(places, walks, strict=True)]
+        left_over = builder.sub(remaining, self.integer(1))
+        for value, at_first, later in (
+            (remaining, depth, left_over),
+            *zip(places, (start for start, _ in walks), following, strict=True),
+            *zip(*(chain.from_iterable(rows) for rows in (sums, first, after)), strict=True),
+        ):
+            value.add_incoming(at_first, before)
+            value.add_incoming(later, loop)
+        builder.cbranch(builder.icmp_signed(">", left_over, self.integer(0)), loop, done)
+        builder.position_at_end(done)
         return after
 
-    def _row(self, array, row, i: int):
-        return self.builder.gep(array, [self.builder.mul(row, self.integer(i))])
+    def update(self, matrices, i: int, gradient, scalars):
+        """A row of w, m and v by Adam."""
+        w, m, v = matrices
+        rate, b1, b2, c1, c2, e = scalars
+        builder = self.builder
+        rows = zip(self.load(w, i), self.load(m, i), self.load(v, i), gradient, strict=True)
+        moved = []
+        for p, first, second, g in rows:
+            first = self.fused(b1, first, builder.fmul(c1, g))
+            second = self.fused(b2, second, builder.fmul(builder.fmul(c2, g), g))
+            root = builder.fadd(self._call("sqrt", second), e)
+            moved.append((builder.fsub(p, builder.fdiv(builder.fmul(rate, first), root)), first, second))
+        for matrix, row in zip(matrices, zip(*moved, strict=True), strict=True):
+            self.store(matrix, i, row)
 
-    def _spread(self, number):
+    def ask_for(self, place) -> None:
+        """Bring COLUMNS numbers into the L2 cache; whatever their address is, nothing else happens."""
+        byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
+        prefetch = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0i8")
+        for first in range(0, COLUMNS, _LINE):
+            address = self.builder.gep(place, [self.integer(first)])
+            read, into_l2, data = word(0), word(2), word(1)
+            self.builder.call(prefetch, [self.builder.bitcast(address, byte), read, into_l2, data])
+
+    def load(self, matrix, i: int):
+        return [self.builder.load(self._vector(matrix, i, v), align=4) for v in range(_VECTORS)]
+
+    def store(self, matrix, i: int, row) -> None:
+        for v, value in enumerate(row):
+            self.builder.store(value, self._vector(matrix, i, v), align=4)
+
+    def spread(self, number):
         """A vector of one number."""
         word = ir.IntType(32)
         undefined = ir.Constant(self.vector, ir.Undefined)
         one = self.builder.insert_element(undefined, number, word(0))
         return self.builder.shuffle_vector(one, undefined, ir.Constant(ir.VectorType(word, _LANES), None))
 
-    def _at(self, row, v: int):
-        pointer = self.builder.gep(row, [self.integer(v * _LANES)])
+    def fused(self, a, b, c):
+        """a b + c, rounded once."""
+        return self._call("fma", a, b, c)
+
+    def row(self, matrix, i: int):
+        return self.builder.gep(matrix[0], [self.builder.mul(matrix[1], self.integer(i))])
+
+    def _vector(self, matrix, i: int, v: int):
+        pointer = self.builder.gep(self.row(matrix, i), [self.integer(v * _LANES)])
         return self.builder.bitcast(pointer, self.vector.as_pointer())
 
-    def _read(self, row, v: int):
-        return self.builder.load(self._at(row, v), align=4)
-
-    def _write(self, row, v: int, value) -> None:
-        self.builder.store(value, self._at(row, v), align=4)
-
-    def _fused(self, a, b, c):
-        """a b + c, rounded once."""
-        name = f"llvm.fma.v{_LANES}f{32 if self.scalar == ir.FloatType() else 64}"
-        kind = ir.FunctionType(self.vector, [self.vector] * 3)
-        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, name), [a, b, c])
+    def _call(self, name: str, *values):
+        name = f"llvm.{name}.v{_LANES}f{32 if self.scalar == ir.FloatType() else 64}"
+        kind = ir.FunctionType(self.vector, [self.vector] * len(values))
+        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, name), values)
 
 
 #: A tile of ROWS, and one of a row less, so that most numbers of rows are shared out evenly.
 tile, lower_tile = (_tile_of(rows) for rows in (ROWS, ROWS - 1))
 #: The same, which fill the panel.
 packing_tile, packing_lower_tile = (_tile_of(rows, packs=True) for rows in (ROWS, ROWS - 1))
+#: The same, whose sums are a gradient.
+updating_tiles, lower_updating_tiles = (_updating_tiles_of(rows) for rows in (ROWS, ROWS - 1))
 
 
 def on_stack(count: int):
-    """The function that gives a pointer to room for so many numbers of an array's type."""
+    """The function that gives a pointer to room for so many numbers of an array's type, as they lie there.
+
+    Numba's own would fill it with zeros, at each call.
+    """
 
     @intrinsic
     def room(typing, like):
         def build(context, builder, signature, values):
             scalar = context.get_data_type(signature.args[0].dtype)
-            place = cgutils.alloca_once(builder, ir.ArrayType(scalar, count))
+            with builder.goto_entry_block():
+                place = builder.alloca(ir.ArrayType(scalar, count))
             place.align = 64
             return builder.bitcast(place, scalar.as_pointer())
 

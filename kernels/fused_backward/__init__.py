@@ -13,7 +13,10 @@ from ..registry import Kernel, Op
 __all__ = ["CONSTANTS", "OPS"]  # what cuda.cu needs is the forward ops' too
 
 #: A block owns 8 rows of w, and so 8 columns of dx.
-_KERNELS = (Kernel("cuda", None, lambda K, **_: blocks_of(K)),)
+_KERNELS = (
+    Kernel("cpu"),
+    Kernel("cuda", None, lambda K, **_: blocks_of(K)),
+)
 
 #: Adam's operations for each parameter.
 _ADAM = 11

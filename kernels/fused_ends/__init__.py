@@ -11,7 +11,10 @@ def _geometry(M: int, P: int, K: int, **_: int) -> Geometry:
     return Geometry(plane(M, P).grid + ceil_div(M * K, 4 * THREADS), PLANE)
 
 
-_DRAWS = (Kernel("cuda", None, _geometry),)
+_DRAWS = (
+    Kernel("cpu"),
+    Kernel("cuda", None, _geometry),
+)
 
 DRAW = Op(
     package=__name__,
@@ -42,7 +45,10 @@ RECORD = Op(
     signature="&ring(R,C) &counters(n):int64 <- losses(C) increments(n):int64",
     flops=lambda R, C, n: n,
     moved=lambda R, C, n: 8 * C + 24 * n,
-    kernels=(Kernel("cuda", None, lambda R, C, n: one_block()),),
+    kernels=(
+        Kernel("cpu"),
+        Kernel("cuda", None, lambda R, C, n: one_block()),
+    ),
 )
 
 OPS = (DRAW, DRAW_EMBEDDING, RECORD)

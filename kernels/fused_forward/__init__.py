@@ -33,7 +33,10 @@ def _product(name: str, signature: str, epilogue: int, halves: int = 1, prologue
     def flops(M: int, N: int, K: int, V: int = 0) -> int:
         return halves * M * (2 * N * K + epilogue * N + prologue * K)
 
-    kernels = (Kernel("cuda", None, lambda N, **_: blocks_of(N)),)
+    kernels = (
+        Kernel("cpu"),
+        Kernel("cuda", None, lambda N, **_: blocks_of(N)),
+    )
     return Op(
         package=__name__, name=name, signature=signature, flops=flops, kernels=kernels, most=most(signature)
     )

@@ -65,12 +65,20 @@ def random_integers(y, iteration, seed, stream, high):
 
 @kernel
 def random_normal(y, iteration, seed, stream):
-    for block in range((y.size + 3) // 4):
+    draw_normals(y, 0, iteration, seed, stream)
+
+
+@device
+def draw_normals(y, first, iteration, seed, stream):
+    """Elements ``first`` to ``first + y.size`` of the stream's normals; each pair has one radius."""
+    for block in range(first // 4, (first + y.size + 3) // 4):
         words = stream_block(block, iteration, seed, stream)
-        for j in range(0, min(4, y.size - 4 * block), 2):
-            radius = math.sqrt(-2.0 * math.log(uniform(words[j]) + _UNIT))
-            angle = _TURN * uniform(words[j + 1])
-            i = 4 * block + j
-            y[i] = radius * math.cos(angle)
-            if i + 1 < y.size:
-                y[i + 1] = radius * math.sin(angle)
+        for j in range(0, 4, 2):
+            i = 4 * block + j - first
+            if -1 <= i < y.size:
+                radius = math.sqrt(-2.0 * math.log(uniform(words[j]) + _UNIT))
+                angle = _TURN * uniform(words[j + 1])
+                if i >= 0:
+                    y[i] = radius * math.cos(angle)
+                if i + 1 < y.size:
+                    y[i + 1] = radius * math.sin(angle)

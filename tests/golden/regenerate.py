@@ -12,16 +12,23 @@ from cgan_raw.config import TrainConfig
 from cgan_raw.data import load_training
 from cgan_raw.devices.choice import make_backend
 from cgan_raw.iteration import Iteration
+from cgan_raw.training_state import TrainingState
 
 FILE = Path(__file__).with_name("losses.json")
 SEED, BATCH, ITERATIONS = 7, 32, 10
 COLUMNS = ("d_loss", "d_accuracy", "g_loss")
 
 
-def losses(backend: str, seed: int = SEED, spoil=lambda iteration: None):
-    """d_loss, d_accuracy and g_loss of the first iterations, (10, 3) float64; ``spoil`` may plant a defect."""
+def losses(backend: str, seed: int = SEED, spoil=lambda iteration: None, kind: type[TrainingState] = Iteration):
+    """d_loss, d_accuracy and g_loss of the first iterations, (10, 3) float64.
+
+    Parameters
+    ----------
+    spoil : may plant a defect.
+    kind : of iteration: ``Iteration`` or ``FusedIteration``.
+    """
     config = TrainConfig(seed=seed, batch_size=BATCH)
-    iteration = Iteration(make_backend(backend), config, load_training(), history=ITERATIONS + 1)
+    iteration = kind(make_backend(backend), config, load_training(), history=ITERATIONS + 1)
     spoil(iteration)
     for _ in range(ITERATIONS):
         iteration.run()

@@ -1,4 +1,4 @@
-"""Ten iterations give the losses that are on file, on every backend."""
+"""Ten iterations give the losses that are on file, on every backend, op by op and fused."""
 
 import json
 
@@ -6,6 +6,10 @@ import numpy as np
 import pytest
 from regenerate import COLUMNS, FILE, facts, losses
 
+from cgan_raw.fused_iteration import FusedIteration
+from cgan_raw.iteration import Iteration
+
+KINDS = {"layered": Iteration, "fused": FusedIteration}
 RTOL = {"reference": 1e-9, "cpu": 1e-5}
 
 
@@ -25,9 +29,10 @@ def test_file_states_how_it_was_made(golden):
     assert {name: value for name, value in golden.items() if name not in COLUMNS} == facts()
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("backend", RTOL)
-def test_losses_match(backend, golden):
-    assert matches(losses(backend), golden, RTOL[backend])
+def test_losses_match(backend, kind, golden):
+    assert matches(losses(backend, kind=KINDS[kind]), golden, RTOL[backend])
 
 
 def test_cpu_matches_reference():
@@ -53,3 +58,20 @@ def freeze_moving_statistics(iteration):
 @pytest.mark.parametrize("defect", [forget_beta2, freeze_moving_statistics])
 def test_a_defect_does_not_match(defect, golden):
     assert not matches(losses("cpu", spoil=defect), golden, RTOL["cpu"])
+
+
+def forget_the_embedding(iteration):
+    """The generator's gradient lacks the discriminator's factor for the label."""
+    iteration.ops.fused_backward_embedding = lambda dx, dy, w, x, table, labels: (
+        iteration.ops.fused_backward_tanh(dx, dy, w, x)
+    )
+
+
+def train_no_head(iteration):
+    correct = iteration.ops.fused_train_dense
+    iteration.ops.fused_train_dense = lambda w, *rest: None if w.shape[1] == 1 else correct(w, *rest)
+
+
+@pytest.mark.parametrize("defect", [forget_the_embedding, train_no_head])
+def test_a_fused_defect_does_not_match(defect, golden):
+    assert not matches(losses("cpu", spoil=defect, kind=FusedIteration), golden, RTOL["cpu"])

@@ -11,31 +11,30 @@ import numpy as np
 import pytest
 
 from cgan_raw.kernels import pool as pool_module
-from cgan_raw.kernels.compile import kernel
-from cgan_raw.kernels.pool import POOL, WORDS, Part, Pool, floats, run
+from cgan_raw.kernels.compile import device, kernel
+from cgan_raw.kernels.pool import POOL, Pool, share
 
 _PATIENCE = 120  # seconds for a child
 _SOON = 20  # seconds for what takes milliseconds
 
 
-@Part
-def _count(number, parts, words):
+@device
+def _count(number, parts, counts, steps):
     """Add 1 to the part's own element, slowly enough that others get a chance."""
-    mine = floats(words[0] + 4 * number, (1,))
-    for _ in range(words[1]):
+    mine = counts[number:]
+    for _ in range(steps):
         mine[0] += 1
 
 
 @kernel
-def _count_jobs(mailbox, address, parts, counts, steps, jobs):
+def _count_jobs(mailbox, parts, counts, steps, jobs):
     for _ in range(jobs):
-        mailbox[WORDS], mailbox[WORDS + 1] = counts.ctypes.data, steps
-        run(mailbox, address, parts)
+        share(mailbox, parts, _count, (counts, steps))
 
 
 def counted(pool, parts, steps, jobs):
     counts = np.zeros(parts, np.float32)
-    _count_jobs(pool.ready(), _count.address, parts, counts, steps, jobs)
+    _count_jobs(pool.ready(), parts, counts, steps, jobs)
     return counts
 
 
@@ -53,6 +52,24 @@ def pool(monkeypatch):
 def test_each_part_is_computed_once_a_job(pool, parts, steps):
     jobs = 20_000 // parts
     np.testing.assert_array_equal(counted(pool, parts, steps, jobs), steps * jobs)
+
+
+@device
+def _add_up(number, parts, out, whole, numbers, pair):
+    out[number] = whole[0, number] + numbers[number] * pair[0] + pair[1]
+
+
+@kernel
+def _add_up_all(mailbox, parts, out, whole, numbers, pair):
+    share(mailbox, parts, _add_up, (out, whole, numbers, pair))
+
+
+@pytest.mark.parametrize("real", [np.float32, np.float64])
+def test_a_part_is_given_what_the_kernel_was_given(pool, real):
+    """Arrays of any shape and type, numbers, and tuples of them."""
+    out, whole = np.zeros(16, real), np.arange(16, dtype=real).reshape(1, 16)
+    _add_up_all(pool.ready(), 16, out, whole, np.arange(16, dtype=np.uint8), (100, 0.5))
+    np.testing.assert_array_equal(out, np.arange(16) * 101 + 0.5)
 
 
 def let_sleep(pool):
@@ -153,23 +170,22 @@ def test_a_helper_that_is_off_its_core_is_noticed(pool):
     """A part that takes a thousand times as long as the others, if a helper has it, looks like that."""
     for _ in range(500):
         counts = np.zeros(16, np.float32)
-        _one_slow_job(pool.ready(), _one_is_slow.address, 16, counts, 2_000_000)
+        _one_slow_job(pool.ready(), 16, counts, 2_000_000)
         if pool.mailbox[pool_module._DEBT]:
             return
     raise AssertionError("no wait was noticed")
 
 
-@Part
-def _one_is_slow(number, parts, words):
-    mine = floats(words[0] + 4 * number, (1,))
-    for step in range(words[1] if number == 12 else 2_000):
+@device
+def _one_is_slow(number, parts, counts, steps):
+    mine = counts[number:]
+    for step in range(steps if number == 12 else 2_000):
         mine[0] += step & 1
 
 
 @kernel
-def _one_slow_job(mailbox, address, parts, counts, steps):
-    mailbox[WORDS], mailbox[WORDS + 1] = counts.ctypes.data, steps
-    run(mailbox, address, parts)
+def _one_slow_job(mailbox, parts, counts, steps):
+    share(mailbox, parts, _one_is_slow, (counts, steps))
 
 
 def test_a_helper_that_others_keep_off_its_core_goes_to_sleep_as_soon():
@@ -217,9 +233,10 @@ import hashlib
 from cgan_raw.devices.choice import make_backend
 from cgan_raw.config import TrainConfig
 from cgan_raw.data import load_training
-from cgan_raw.iteration import Iteration
+from cgan_raw.fused_iteration import make_iteration
 
-iteration = Iteration(make_backend("cpu"), TrainConfig(seed=3, batch_size=33), load_training(), 4)
+config = TrainConfig(seed=3, batch_size=33)
+iteration = make_iteration(make_backend("cpu"), config, load_training(), 4, layered={layered})
 for _ in range(3):
     iteration.run()
 state = iteration.state()
@@ -261,8 +278,10 @@ def outcome(program, **environment):
     return done.stdout
 
 
-def test_results_do_not_depend_on_the_number_of_threads():
-    results = {outcome(TRAIN, NUMBA_NUM_THREADS=threads) for threads in ("1", "2", "3")}
+@pytest.mark.parametrize("layered", [False, True], ids=["fused", "layered"])
+def test_results_do_not_depend_on_the_number_of_threads(layered):
+    program = TRAIN.format(layered=layered)
+    results = {outcome(program, NUMBA_NUM_THREADS=threads) for threads in ("1", "2", "3")}
     assert len(results) == 1
     assert len(results.pop().strip()) == 64
 

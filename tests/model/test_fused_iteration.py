@@ -1,4 +1,4 @@
-"""The fused iteration is the layered one: on the reference backend but for the last digits of float64."""
+"""The fused iteration is the layered one: to the last digits of float64, and on the CPU to those of float32."""
 
 import numpy as np
 import pytest
@@ -55,6 +55,28 @@ def test_a_checkpoint_goes_from_one_to_the_other(model, kinds):
         assert not np.any(~(np.abs(array - dict(resumed._named())[name]) <= TOLERANCE)), name
     np.testing.assert_allclose(resumed.read_losses(3, 4), straight.read_losses(3, 4), rtol=0, atol=TOLERANCE)
     assert resumed.completed() == straight.completed() == 4
+
+
+#: As tests/golden/rounding.py has it: a seed whose run meets no kink, so that two roundings of it stay close.
+SEED, LONGER, ROUNDED = 4, 20, 1e-5
+
+
+@pytest.mark.parametrize("kinds", [(FusedIteration, Iteration), (Iteration, FusedIteration)])
+def test_on_the_cpu_too_and_a_checkpoint_goes_between(kinds):
+    """The losses of a run that changes its way halfway are, but for roundings, those of one that does not."""
+    backend, settings, data = make_backend("cpu"), TrainConfig(seed=SEED), short_runs.dataset()
+    first, then, straight = (kind(backend, settings, data, LONGER + 1) for kind in (*kinds, kinds[0]))
+    then.restore(short_runs.run(first, LONGER // 2).state(), LONGER // 2)
+    losses = short_runs.run(straight, LONGER).read_losses(1, LONGER)
+    halves = (first, 1, LONGER // 2), (short_runs.run(then, LONGER // 2), LONGER // 2 + 1, LONGER)
+    changed = np.concatenate([run.read_losses(start, end) for run, start, end in halves])
+    np.testing.assert_allclose(changed[:, [0, 2]], losses[:, [0, 2]], rtol=ROUNDED, atol=0)
+
+
+def test_on_the_cpu_it_runs_unless_it_is_not_wanted():
+    backend = make_backend("cpu")
+    assert type(make_iteration(backend, config(), short_runs.dataset(), 4)) is FusedIteration
+    assert type(make_iteration(backend, config(), short_runs.dataset(), 4, layered=True)) is Iteration
 
 
 # Planted: each spoils a FusedIteration that has not run ---------------------------------------------------
