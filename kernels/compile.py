@@ -26,7 +26,8 @@ _HERE = Path(__file__).parent
 
 #: ``error_model="numpy"``: a division by zero gives an infinity, as on a GPU; the test for it, which Python's
 #: rules ask for, would keep every loop with a division out of SIMD.
-OPTIONS: dict[str, Any] = {"error_model": "numpy"}
+#: ``no_cfunc_wrapper``: no code is made for callers in C, as there are none.
+OPTIONS: dict[str, Any] = {"error_model": "numpy", "no_cfunc_wrapper": True}
 
 #: A function that only exists inside kernels.
 device = njit(inline="always", **OPTIONS)

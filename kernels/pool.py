@@ -23,6 +23,7 @@ import atexit
 import os
 import platform
 import threading
+from typing import Any
 
 import numba
 import numpy as np
@@ -235,12 +236,9 @@ def _put_aside(typing, arguments):
 def _part(typing, body, arguments):
     """The address of a function ``part(number, parts, words)``: ``body`` with the tuple at words[0]."""
     called = types.void(types.intp, types.intp, *arguments.types)
-    flags = compiler.Flags()
-    flags.error_model = OPTIONS["error_model"]
-    flags.nrt = True  # pyright: ignore[reportAttributeAccessIssue]  (as for any kernel: views are made of arrays)
 
     def build(context, builder, signature, values):
-        compiled = context.compile_subroutine(builder, body.dispatcher.py_func, called, flags=flags)
+        compiled = _compile_beside(context, body.dispatcher.py_func, called)
         word, kind = ir.IntType(64), context.get_value_type(arguments)
         called_by = ir.FunctionType(ir.VoidType(), [word, word, word.as_pointer()])
         part = ir.Function(builder.module, called_by, builder.module.get_unique_name("part"))
@@ -254,6 +252,19 @@ def _part(typing, body, arguments):
         return builder.ptrtoint(part, word)
 
     return types.int64(body, arguments), build
+
+
+def _compile_beside(context, body, called):
+    """Compile a function into the library of the kernel that is being compiled.
+
+    In a library of its own, as Numba would have it, it is optimised and made machine code of twice.
+    """
+    flags: Any = compiler.Flags()
+    flags.error_model = OPTIONS["error_model"]
+    flags.nrt = True  # as for any kernel: views are made of arrays
+    flags.no_compile = flags.no_cpython_wrapper = flags.no_cfunc_wrapper = True
+    typing, library = context.typing_context, context.active_code_library
+    return compiler.compile_internal(typing, context, library, body, called.args, called.return_type, flags, {})
 
 
 # What several threads read and write ----------------------------------------------------------------------

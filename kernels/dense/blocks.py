@@ -18,6 +18,7 @@ from .microkernel import (
     SIDE,
     lower_tile,
     lower_updating_tiles,
+    matrix,
     on_stack,
     packing_lower_tile,
     packing_tile,
@@ -57,9 +58,9 @@ def _no_row(like):
 
 
 @device
-def at(matrix, i, j):
+def at(x, i, j):
     """The matrix from row i and column j on."""
-    return matrix[0], matrix[1] + i * matrix[2] + j, matrix[2]
+    return matrix(x[0], x[1] + i * x[2] + j, x[2])
 
 
 @function
@@ -75,9 +76,9 @@ def product(out, left, right, start, rows, columns, depth):
     columns : at most ``width(depth)``.
     """
     room, deep = carray(_room_for_panels(right[0]), (_PANELS,)), _slice(depth)
-    padded = carray(_room_for_rows(left[0]), (ROWS * _DEEPEST,)), 0, deep
-    aside = carray(_room_for_a_tile(out[0]), (ROWS * COLUMNS,)), 0, COLUMNS
-    tiles, begun = (rows + ROWS - 1) // ROWS, (start[0], start[1], 0)
+    padded = matrix(carray(_room_for_rows(left[0]), (ROWS * _DEEPEST,)), 0, deep)
+    aside = matrix(carray(_room_for_a_tile(out[0]), (ROWS * COLUMNS,)), 0, COLUMNS)
+    tiles, begun = (rows + ROWS - 1) // ROWS, matrix(start[0], start[1], 0)
     for d in range(0, depth, deep):
         last = min(deep, depth - d)
         for t in range(tiles):
@@ -87,9 +88,10 @@ def product(out, left, right, start, rows, columns, depth):
                 _copy(padded, by, high, last)
                 by = padded
             for j in range(0, columns, COLUMNS):
-                wide, factor, panel = min(COLUMNS, columns - j), at(right, d, j), (room, j * last, COLUMNS)
+                wide, factor = min(COLUMNS, columns - j), at(right, d, j)
+                panel = matrix(room, j * last, COLUMNS)
                 partial = wide < COLUMNS or high < ROWS - 1
-                to, first, ahead = at(out, i, j), at(begun, i, j), (room, 0, 0)
+                to, first, ahead = at(out, i, j), at(begun, i, j), matrix(room, 0, 0)
                 if t == tiles - 1:
                     ahead = at(right, d + deep, j) if d + deep < depth else at(right, 0, columns + j)
                 if partial:
@@ -122,15 +124,15 @@ def multiply_panel(out, left, panel, rows, columns, depth, ahead, ahead_too):
     columns : those of the panel that are wanted.
     ahead, ahead_too : matrices that will be needed next.  In turns tiles bring stretches of them into L2.
     """
-    zeros = _no_row(out[0]), 0, 0
-    padded = carray(_room_for_rows(left[0]), (ROWS * _DEEPEST,)), 0, _DEEPEST
-    aside = carray(_room_for_a_tile(out[0]), (ROWS * COLUMNS,)), 0, COLUMNS
+    zeros = matrix(_no_row(out[0]), 0, 0)
+    padded = matrix(carray(_room_for_rows(left[0]), (ROWS * _DEEPEST,)), 0, _DEEPEST)
+    aside = matrix(carray(_room_for_a_tile(out[0]), (ROWS * COLUMNS,)), 0, COLUMNS)
     tiles = (rows + ROWS - 1) // ROWS
     for t in range(tiles):
         i, end = rows * t // tiles, rows * (t + 1) // tiles
         high, to, by = end - i, at(out, i, 0), at(left, i, 0)
         array, first, _ = ahead if t % 2 == 0 else ahead_too
-        soon = array, first + t // 2 * depth * COLUMNS, COLUMNS
+        soon = matrix(array, first + t // 2 * depth * COLUMNS, COLUMNS)
         if columns == COLUMNS and high == ROWS:
             tile(to, by, panel, zeros, soon, panel, depth)
         elif columns == COLUMNS and high == ROWS - 1:
@@ -155,8 +157,8 @@ def update(weight, place, left, panels, scalars, rows, columns, depth):
     panels : (columns / COLUMNS, depth, COLUMNS), flat, of which the last one is whole too.
     """
     (w, m, v), row = weight, columns
-    aside = carray(_room_for_a_tile(w), (ROWS * COLUMNS,)), 0, COLUMNS
-    zeros = _no_row(w), 0, 0
+    aside = matrix(carray(_room_for_a_tile(w), (ROWS * COLUMNS,)), 0, COLUMNS)
+    zeros = matrix(_no_row(w), 0, 0)
     tiles, whole = (rows + ROWS - 1) // ROWS, columns // COLUMNS
     for t in range(tiles):
         i, end = rows * t // tiles, rows * (t + 1) // tiles
@@ -168,7 +170,7 @@ def update(weight, place, left, panels, scalars, rows, columns, depth):
             lower_updating_tiles(w, m, v, here, row, by, panels, whole, scalars, depth)
             done = whole
         for j in range(done * COLUMNS, columns, COLUMNS):
-            panel = panels, j * depth, COLUMNS
+            panel = matrix(panels, j * depth, COLUMNS)
             tile(aside, by, panel, zeros, panel, panel, depth)
             for n in range(high):
                 first = here + n * row + j

@@ -3,7 +3,7 @@
 from ..compile import device, kernel
 from ..pool import POOL, share
 from .blocks import product, scratch, transpose, width
-from .microkernel import SIDE
+from .microkernel import SIDE, matrix
 
 _HIGHEST = 96  # rows of a block: so many share a panel, which costs a tenth of one to fill
 _LEAST = 32  # the same, so that few enough blocks share a panel
@@ -70,8 +70,9 @@ def _blocks(number, parts, out, left, right, start):
     for block in range(down * across * number // parts, down * across * (number + 1) // parts):
         b, j = block // across, block % across * wide
         i, end = rows * b // down, rows * (b + 1) // down
-        to, factors = (out, i * columns + j, columns), ((left, i * depth, depth), (right, j, columns))
-        product(to, factors[0], factors[1], (start, j, 0), end - i, min(wide, columns - j), depth)
+        to, start_here = matrix(out, i * columns + j, columns), matrix(start, j, 0)
+        factors = matrix(left, i * depth, depth), matrix(right, j, columns)
+        product(to, factors[0], factors[1], start_here, end - i, min(wide, columns - j), depth)
 
 
 def _transpose(out, x):
@@ -92,4 +93,4 @@ def _columns_to_rows(number, parts, out, x):
     rows, columns = x.shape
     squares = (columns + SIDE - 1) // SIDE
     n, end = squares * number // parts * SIDE, min(columns, squares * (number + 1) // parts * SIDE)
-    transpose((out.ravel(), n * rows, rows), (x.ravel(), n, columns), rows, end - n)
+    transpose(matrix(out.ravel(), n * rows, rows), matrix(x.ravel(), n, columns), rows, end - n)

@@ -21,7 +21,7 @@ from itertools import chain
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
+from numba.core import cgutils, imputils
 
 from ..compile import intrinsic
 from ..instructions import AVX512
@@ -211,6 +211,21 @@ class _Tile:
         name = f"llvm.{name}.v{_LANES}f{32 if self.scalar == ir.FloatType() else 64}"
         kind = ir.FunctionType(self.vector, [self.vector] * len(values))
         return self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, name), values)
+
+
+@intrinsic
+def matrix(typing, array, first, row):
+    """A matrix as blocks.py has it, whose type is the same whether its numbers are constants or not.
+
+    To Numba a tuple with a constant is of another type than one with a variable, and it would compile whoever
+    takes matrices once for each.
+    """
+
+    def build(context, builder, signature, given):
+        made = context.make_tuple(builder, signature.return_type, given)
+        return imputils.impl_ret_borrowed(context, builder, signature.return_type, made)
+
+    return types.Tuple((array, types.intp, types.intp))(array, types.intp, types.intp), build
 
 
 #: A tile of ROWS, and one of a row less, so that most numbers of rows are shared out evenly.

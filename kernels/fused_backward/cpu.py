@@ -9,7 +9,7 @@ from ..bce.cpu import bce_backward, bce_forward
 from ..compile import device, function, kernel
 from ..dense.blocks import at, multiply_panel, product, scratch, transpose, update
 from ..dense.cpu import sum_rows
-from ..dense.microkernel import COLUMNS, ROWS
+from ..dense.microkernel import COLUMNS, ROWS, matrix
 from ..pool import POOL, share
 
 _HIGH = 32  # rows of w in a block: with m and v 400 KB at the widest, which an L2 cache holds
@@ -123,9 +123,8 @@ def _pack_arriving(dy, buffers):
             panels[n // COLUMNS, m, n % COLUMNS] = row[n]
     for i in range(len(panels_t)):
         high = min(COLUMNS, rows - i * COLUMNS)
-        transpose(
-            (panels_t[i].ravel(), 0, COLUMNS), (dy.ravel(), i * COLUMNS * columns, columns), high, columns
-        )
+        of = matrix(dy.ravel(), i * COLUMNS * columns, columns)
+        transpose(matrix(panels_t[i].ravel(), 0, COLUMNS), of, high, columns)
 
 
 @function
@@ -138,12 +137,13 @@ def _input(dx, w, buffers, ahead, ahead_too, row, k, wide):
     """
     _, dx_t, _, panels_t = buffers
     (rows, depth), columns = dx.shape, w.shape[1]
-    to, left = (dx_t.ravel(), k * rows, rows), (w.ravel(), k * columns, columns)
-    soon, soon_too = (ahead.ravel(), row * columns, columns), (ahead_too.ravel(), row * columns, columns)
+    to, left = matrix(dx_t.ravel(), k * rows, rows), matrix(w.ravel(), k * columns, columns)
+    soon = matrix(ahead.ravel(), row * columns, columns)
+    soon_too = matrix(ahead_too.ravel(), row * columns, columns)
     for i in range(len(panels_t)):
-        m, panel = i * COLUMNS, (panels_t[i].ravel(), 0, COLUMNS)
+        m, panel = i * COLUMNS, matrix(panels_t[i].ravel(), 0, COLUMNS)
         multiply_panel(at(to, 0, m), left, panel, wide, min(COLUMNS, rows - m), columns, soon, soon_too)
-    transpose((dx.ravel(), k, depth), to, wide, rows)
+    transpose(matrix(dx.ravel(), k, depth), to, wide, rows)
 
 
 @function
@@ -151,8 +151,8 @@ def _update(weight, x, scalars, buffers, k, wide):
     """Rows k to k + wide of w by Adam, each tile as soon as there is that of x^T dy."""
     (w, m, v), (x_t, _, panels, _) = weight, buffers
     (rows, depth), columns = x.shape, w.shape[1]
-    left, flat = (x_t.ravel(), k * rows, rows), (w.ravel(), m.ravel(), v.ravel())
-    transpose(left, (x.ravel(), k, depth), rows, wide)
+    left, flat = matrix(x_t.ravel(), k * rows, rows), (w.ravel(), m.ravel(), v.ravel())
+    transpose(left, matrix(x.ravel(), k, depth), rows, wide)
     update(flat, k * columns, left, panels.ravel(), scalars, wide, columns, rows)
 
 
@@ -384,8 +384,9 @@ def _from_the_loss(loss, accuracy, dlogits, dy, y, mask, head_w, head_b, target,
     """The loss, and what arrives at the product below the head, by reference.py (7)."""
     real, columns = y.dtype.type, head_w.ravel()
     a, kept = real(slope), real(1.0 / (1.0 - rate))
-    logits, factor = (dlogits.ravel(), 0, 1), (y.ravel(), 0, y.shape[1])
-    product(logits, factor, (columns, 0, 1), (head_b, 0, 0), len(y), 1, y.shape[1])
+    rows, depth = y.shape
+    logits, factor, start = matrix(dlogits.ravel(), 0, 1), matrix(y.ravel(), 0, depth), matrix(head_b, 0, 0)
+    product(logits, factor, matrix(columns, 0, 1), start, rows, head_w.shape[1], depth)
     bce_forward(loss, accuracy, dlogits, target)
     bce_backward(dlogits, dlogits, target)
     for m in range(len(y)):

@@ -5,9 +5,9 @@ import math
 
 import numpy as np
 
-from ..compile import device, function, kernel
+from ..compile import device, kernel
 from ..dense.blocks import product, scratch
-from ..dense.microkernel import COLUMNS
+from ..dense.microkernel import COLUMNS, matrix
 from ..dropout.cpu import draw_mask
 from ..embedding.cpu import embedding_forward
 from ..pool import POOL, share
@@ -46,13 +46,13 @@ def _columns(y, number, parts):
     return range(blocks * number // parts * COLUMNS, blocks * (number + 1) // parts * COLUMNS, COLUMNS)
 
 
-@function
+@device
 def _multiply(y, x, w, b, j, wide):
     """``wide`` columns of y = x w + b, from the j-th on; y and x may have their rows in two halves."""
     columns, depth = y.shape[-1], x.shape[-1]
     rows = y.size // columns
-    to, factor, right = (y.ravel(), j, columns), (x.ravel(), 0, depth), (w.ravel(), j, columns)
-    product(to, factor, right, (b, j, 0), rows, wide, depth)
+    to, left, right = matrix(y.ravel(), j, columns), matrix(x.ravel(), 0, depth), matrix(w.ravel(), j, columns)
+    product(to, left, right, matrix(b, j, 0), rows, wide, depth)
 
 
 @kernel
