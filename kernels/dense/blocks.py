@@ -1,4 +1,8 @@
-"""Blocks of matrix products on the CPU, cut into register tiles: what its ops with a product are made of.
+"""Blocks of matrix products on the CPU: what its ops with a product are made of.
+
+A *block* is what one thread computes of a product at a time.  It is cut into *tiles* of ROWS x COLUMNS, each of
+which keeps its sums in vector registers (microkernel.py).  A *panel* is COLUMNS columns of the right factor,
+copied so that a row of them follows the other, as the tiles of a column of tiles read them one after the other.
 
 A matrix is a tuple here: a flat array, where in it the first element is, and how many lie from one row to the
 next.  The sums of a block do not depend on who computes it, nor on what else is computed.

@@ -5,8 +5,9 @@ from ..pool import POOL, share
 from .blocks import product, scratch, transpose, width
 from .microkernel import SIDE, matrix
 
-_HIGHEST = 96  # rows of a block: so many share a panel, which costs a tenth of one to fill
-_LEAST = 32  # the same, so that few enough blocks share a panel
+#: Rows of a block, which fills panels of its own.  More rows use a panel more often, fewer make more blocks to
+#: share out: as many blocks as all parts need, but none higher than the one or lower than the other.
+_HIGHEST, _LEAST = 96, 32
 _LARGE = 1 << 18  # numbers: to transpose so many takes some 50 us
 
 

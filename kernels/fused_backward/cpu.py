@@ -1,49 +1,44 @@
 """A dense layer's backward pass on the CPU: whoever has rows of w, which are columns of dx, makes of them the
 gradient at the input, goes on with that, and updates the rows, all while they are in the core's cache.
 
-In a part, k is the first row of w of a block, and ``wide`` the number of them.
+In a part, k is the first row of a block of w, and ``wide`` the number of its rows; rows.py has what is done
+with them.
 """
 
 from ..adam.cpu import adam_scalars, adam_update
 from ..bce.cpu import bce_backward, bce_forward
-from ..compile import device, function, kernel
-from ..dense.blocks import at, multiply_panel, product, scratch, transpose, update
-from ..dense.cpu import sum_rows
-from ..dense.microkernel import COLUMNS, ROWS, matrix
+from ..compile import device, kernel
+from ..dense.blocks import product, scratch
+from ..dense.microkernel import matrix
 from ..pool import POOL, share
-
-_HIGH = 32  # rows of w in a block: with m and v 400 KB at the widest, which an L2 cache holds
-
-
-def _buffers(x, dy):
-    """Room for the transposes of x and dx, and dy and its transpose as panels."""
-    (rows, depth), columns, real = x.shape, dy.shape[1], x.dtype
-    panels, panels_t = -(-columns // COLUMNS), -(-rows // COLUMNS)
-    return (
-        scratch("x rows", (depth + ROWS, rows), real),
-        scratch("dx", (depth, rows), real),
-        scratch("dy panels", (panels, rows, COLUMNS), real),
-        scratch("dy^T panels", (panels_t, columns, COLUMNS), real),
-    )
+from .rows import (
+    HIGH,
+    blocks_of_rows,
+    buffers_for,
+    input_gradient,
+    pack_arriving,
+    update_bias,
+    update_rows,
+)
 
 
 def fused_backward_leaky_relu(dx, dy, w, x, slope):
-    _leaky_relu(POOL.ready(), POOL.parts, dx, dy, w, x, slope, _buffers(x, dy))
+    _leaky_relu(POOL.ready(), POOL.parts, dx, dy, w, x, slope, buffers_for(x, dy))
 
 
 def fused_backward_tanh(dx, dy, w, x):
-    _tanh(POOL.ready(), POOL.parts, dx, dy, w, x, _buffers(x, dy))
+    _tanh(POOL.ready(), POOL.parts, dx, dy, w, x, buffers_for(x, dy))
 
 
 def fused_backward_embedding(dx, dy, w, x, table, labels):
-    _embedding(POOL.ready(), POOL.parts, dx, dy, w, x, table, labels, _buffers(x, dy))
+    _embedding(POOL.ready(), POOL.parts, dx, dy, w, x, table, labels, buffers_for(x, dy))
 
 
 def fused_backward_head(loss, accuracy, dx, y, mask, head_w, head_b, w, x, x_mask, target, slope, rate):
     dlogits, dy = scratch("dlogits", (len(y), 1), y.dtype), scratch("arriving", y.shape, y.dtype)
     _head(
         POOL.ready(), POOL.parts, loss, accuracy, dlogits, dy, dx,
-        y, mask, head_w, head_b, w, x, x_mask, target, slope, rate, _buffers(x, dy),
+        y, mask, head_w, head_b, w, x, x_mask, target, slope, rate, buffers_for(x, dy),
     )  # fmt: skip
 
 
@@ -55,14 +50,14 @@ def fused_train_head(
     _train_head(
         POOL.ready(), POOL.parts, loss, accuracy, dlogits, dy, dx, (w, w_m, w_v), (b, b_m, b_v),
         y, mask, head_w, head_b, x, x_mask, t, target, slope, rate, (learning_rate, beta1, beta2, eps),
-        _buffers(x, dy), scratch("db", b.shape, b.dtype),
+        buffers_for(x, dy), scratch("db", b.shape, b.dtype),
     )  # fmt: skip
 
 
 def fused_train_leaky_relu(dx, w, w_m, w_v, b, b_m, b_v, dy, x, t, slope, learning_rate, beta1, beta2, eps):
     _train_leaky_relu(
         POOL.ready(), POOL.parts, dx, (w, w_m, w_v), (b, b_m, b_v), dy, x, t, slope,
-        (learning_rate, beta1, beta2, eps), _buffers(x, dy), scratch("db", b.shape, b.dtype),
+        (learning_rate, beta1, beta2, eps), buffers_for(x, dy), scratch("db", b.shape, b.dtype),
     )  # fmt: skip
 
 
@@ -74,7 +69,7 @@ def fused_train_batchnorm(
     _train_batchnorm(
         POOL.ready(), POOL.parts, dx, (w, w_m, w_v), (b, b_m, b_v),
         (gamma, gamma_m, gamma_v), (beta, beta_m, beta_v), dy, x, r, (mean, rstd), t, slope,
-        (learning_rate, beta1, beta2, eps), _buffers(x, dy), scratch("db", b.shape, b.dtype), of_columns,
+        (learning_rate, beta1, beta2, eps), buffers_for(x, dy), scratch("db", b.shape, b.dtype), of_columns,
     )  # fmt: skip
 
 
@@ -84,7 +79,7 @@ def fused_train_embedding(
     h, dtable = scratch("h", x.shape, x.dtype), scratch("dtable", table.shape, table.dtype)
     _train_embedding(
         POOL.ready(), POOL.parts, (w, w_m, w_v), (b, b_m, b_v), (table, table_m, table_v), dy, x, labels, t,
-        (learning_rate, beta1, beta2, eps), _buffers(x, dy), scratch("db", b.shape, b.dtype), h, dtable,
+        (learning_rate, beta1, beta2, eps), buffers_for(x, dy), scratch("db", b.shape, b.dtype), h, dtable,
     )  # fmt: skip
 
 
@@ -95,71 +90,8 @@ def fused_train_dense(w, w_m, w_v, b, b_m, b_v, dy, x, t, learning_rate, beta1, 
         weight, left, right = tuple(each.T for each in weight), dy, x
     _train_dense(
         POOL.ready(), POOL.parts, weight, (b, b_m, b_v), dy, right, left, t,
-        (learning_rate, beta1, beta2, eps), _buffers(left, right), scratch("db", b.shape, b.dtype),
+        (learning_rate, beta1, beta2, eps), buffers_for(left, right), scratch("db", b.shape, b.dtype),
     )  # fmt: skip
-
-
-# What parts are made of -----------------------------------------------------------------------------------
-
-
-@device
-def _rows_of(w, number, parts):
-    """Where the blocks of rows of a part begin."""
-    blocks = (len(w) + _HIGH - 1) // _HIGH
-    return range(blocks * number // parts * _HIGH, blocks * (number + 1) // parts * _HIGH, _HIGH)
-
-
-@function
-def _pack_arriving(dy, buffers):
-    """dy and its transpose as panels, which all parts read."""
-    (rows, columns), (_, _, panels, panels_t) = dy.shape, buffers
-    for m in range(rows):
-        row = dy[m]
-        for j in range(columns // COLUMNS):
-            of, to = row[j * COLUMNS :], panels[j, m]
-            for n in range(COLUMNS):
-                to[n] = of[n]
-        for n in range(columns // COLUMNS * COLUMNS, columns):
-            panels[n // COLUMNS, m, n % COLUMNS] = row[n]
-    for i in range(len(panels_t)):
-        high = min(COLUMNS, rows - i * COLUMNS)
-        of = matrix(dy.ravel(), i * COLUMNS * columns, columns)
-        transpose(matrix(panels_t[i].ravel(), 0, COLUMNS), of, high, columns)
-
-
-@function
-def _input(dx, w, buffers, ahead, ahead_too, row, k, wide):
-    """Columns k to k + wide of dx = dy w^T, made as rows of its transpose.
-
-    Parameters
-    ----------
-    ahead, ahead_too, row : arrays like w that are needed next, from that row on.
-    """
-    _, dx_t, _, panels_t = buffers
-    (rows, depth), columns = dx.shape, w.shape[1]
-    to, left = matrix(dx_t.ravel(), k * rows, rows), matrix(w.ravel(), k * columns, columns)
-    soon = matrix(ahead.ravel(), row * columns, columns)
-    soon_too = matrix(ahead_too.ravel(), row * columns, columns)
-    for i in range(len(panels_t)):
-        m, panel = i * COLUMNS, matrix(panels_t[i].ravel(), 0, COLUMNS)
-        multiply_panel(at(to, 0, m), left, panel, wide, min(COLUMNS, rows - m), columns, soon, soon_too)
-    transpose(matrix(dx.ravel(), k, depth), to, wide, rows)
-
-
-@function
-def _update(weight, x, scalars, buffers, k, wide):
-    """Rows k to k + wide of w by Adam, each tile as soon as there is that of x^T dy."""
-    (w, m, v), (x_t, _, panels, _) = weight, buffers
-    (rows, depth), columns = x.shape, w.shape[1]
-    left, flat = matrix(x_t.ravel(), k * rows, rows), (w.ravel(), m.ravel(), v.ravel())
-    transpose(left, matrix(x.ravel(), k, depth), rows, wide)
-    update(flat, k * columns, left, panels.ravel(), scalars, wide, columns, rows)
-
-
-@function
-def _update_bias(bias, dy, scalars, db):
-    sum_rows(db, dy)
-    adam_update(bias[0], bias[1], bias[2], db, scalars)
 
 
 # LeakyReLU and tanh below ---------------------------------------------------------------------------------
@@ -167,15 +99,15 @@ def _update_bias(bias, dy, scalars, db):
 
 @kernel
 def _leaky_relu(mailbox, parts, dx, dy, w, x, slope, buffers):
-    _pack_arriving(dy, buffers)
+    pack_arriving(dy, buffers)
     share(mailbox, parts, _leaky_relu_part, (dx, w, x, slope, buffers))
 
 
 @device
 def _leaky_relu_part(number, parts, dx, w, x, slope, buffers):
-    for k in _rows_of(w, number, parts):
-        wide = min(_HIGH, len(w) - k)
-        _input(dx, w, buffers, w, w, k + wide, k, wide)
+    for k in blocks_of_rows(w, number, parts):
+        wide = min(HIGH, len(w) - k)
+        input_gradient(dx, w, buffers, w, w, k + wide, k, wide)
         _through_leaky_relu(dx, x, slope, k, wide)
 
 
@@ -191,32 +123,32 @@ def _through_leaky_relu(dx, x, slope, k, wide):
 @kernel
 def _train_leaky_relu(mailbox, parts, dx, weight, bias, dy, x, t, slope, adam, buffers, db):
     scalars = adam_scalars(x, t[0], adam[0], adam[1], adam[2], adam[3])
-    _pack_arriving(dy, buffers)
-    _update_bias(bias, dy, scalars, db)
+    pack_arriving(dy, buffers)
+    update_bias(bias, dy, scalars, db)
     share(mailbox, parts, _train_leaky_relu_part, (dx, weight, dy, x, slope, scalars, buffers))
 
 
 @device
 def _train_leaky_relu_part(number, parts, dx, weight, dy, x, slope, scalars, buffers):
     w = weight[0]
-    for k in _rows_of(w, number, parts):
-        wide = min(_HIGH, len(w) - k)
-        _input(dx, w, buffers, weight[1], weight[2], k, k, wide)
+    for k in blocks_of_rows(w, number, parts):
+        wide = min(HIGH, len(w) - k)
+        input_gradient(dx, w, buffers, weight[1], weight[2], k, k, wide)
         _through_leaky_relu(dx, x, slope, k, wide)
-        _update(weight, x, scalars, buffers, k, wide)
+        update_rows(weight, x, scalars, buffers, k, wide)
 
 
 @kernel
 def _tanh(mailbox, parts, dx, dy, w, x, buffers):
-    _pack_arriving(dy, buffers)
+    pack_arriving(dy, buffers)
     share(mailbox, parts, _tanh_part, (dx, w, x, buffers))
 
 
 @device
 def _tanh_part(number, parts, dx, w, x, buffers):
-    for k in _rows_of(w, number, parts):
-        wide = min(_HIGH, len(w) - k)
-        _input(dx, w, buffers, w, w, k + wide, k, wide)
+    for k in blocks_of_rows(w, number, parts):
+        wide = min(HIGH, len(w) - k)
+        input_gradient(dx, w, buffers, w, w, k + wide, k, wide)
         for m in range(len(dx)):
             g, v = dx[m, k : k + wide], x[m, k : k + wide]
             for n in range(wide):
@@ -228,15 +160,15 @@ def _tanh_part(number, parts, dx, w, x, buffers):
 
 @kernel
 def _embedding(mailbox, parts, dx, dy, w, x, table, labels, buffers):
-    _pack_arriving(dy, buffers)
+    pack_arriving(dy, buffers)
     share(mailbox, parts, _embedding_part, (dx, w, x, table, labels, buffers))
 
 
 @device
 def _embedding_part(number, parts, dx, w, x, table, labels, buffers):
-    for k in _rows_of(w, number, parts):
-        wide = min(_HIGH, len(w) - k)
-        _input(dx, w, buffers, w, w, k + wide, k, wide)
+    for k in blocks_of_rows(w, number, parts):
+        wide = min(HIGH, len(w) - k)
+        input_gradient(dx, w, buffers, w, w, k + wide, k, wide)
         for m in range(len(dx)):
             g, v, factor = dx[m, k : k + wide], x[m, k : k + wide], table[labels[m], k : k + wide]
             for n in range(wide):
@@ -246,8 +178,8 @@ def _embedding_part(number, parts, dx, w, x, table, labels, buffers):
 @kernel
 def _train_embedding(mailbox, parts, weight, bias, embedding, dy, x, labels, t, adam, buffers, db, h, dtable):
     scalars = adam_scalars(x, t[0], adam[0], adam[1], adam[2], adam[3])
-    _pack_arriving(dy, buffers)
-    _update_bias(bias, dy, scalars, db)
+    pack_arriving(dy, buffers)
+    update_bias(bias, dy, scalars, db)
     given = weight, embedding, dy, x, labels, scalars, buffers, h, dtable
     share(mailbox, parts, _train_embedding_part, given)
 
@@ -256,10 +188,10 @@ def _train_embedding(mailbox, parts, weight, bias, embedding, dy, x, labels, t, 
 def _train_embedding_part(number, parts, weight, embedding, dy, x, labels, scalars, buffers, h, dtable):
     """h is the gradient at the embedding's output, then that output itself."""
     w, (table, table_m, table_v) = weight[0], embedding
-    for k in _rows_of(w, number, parts):
-        wide = min(_HIGH, len(w) - k)
+    for k in blocks_of_rows(w, number, parts):
+        wide = min(HIGH, len(w) - k)
         end = k + wide
-        _input(h, w, buffers, weight[1], weight[2], k, k, wide)
+        input_gradient(h, w, buffers, weight[1], weight[2], k, k, wide)
         for v in range(len(table)):
             dtable[v, k:end] = 0
         for m in range(len(x)):
@@ -269,21 +201,21 @@ def _train_embedding_part(number, parts, weight, embedding, dy, x, labels, scala
                 gradient[n] = v[n] * factor[n]
         for v in range(len(table)):
             adam_update(table[v, k:end], table_m[v, k:end], table_v[v, k:end], dtable[v, k:end], scalars)
-        _update(weight, h, scalars, buffers, k, wide)
+        update_rows(weight, h, scalars, buffers, k, wide)
 
 
 @kernel
 def _train_dense(mailbox, parts, weight, bias, dy, right, left, t, adam, buffers, db):
     scalars = adam_scalars(left, t[0], adam[0], adam[1], adam[2], adam[3])
-    _pack_arriving(right, buffers)
-    _update_bias(bias, dy, scalars, db)
+    pack_arriving(right, buffers)
+    update_bias(bias, dy, scalars, db)
     share(mailbox, parts, _train_dense_part, (weight, left, scalars, buffers))
 
 
 @device
 def _train_dense_part(number, parts, weight, left, scalars, buffers):
-    for k in _rows_of(weight[0], number, parts):
-        _update(weight, left, scalars, buffers, k, min(_HIGH, left.shape[1] - k))
+    for k in blocks_of_rows(weight[0], number, parts):
+        update_rows(weight, left, scalars, buffers, k, min(HIGH, left.shape[1] - k))
 
 
 # Batch normalisation below --------------------------------------------------------------------------------
@@ -294,8 +226,8 @@ def _train_batchnorm(
     mailbox, parts, dx, weight, bias, gamma, beta, dy, x, r, statistics, t, slope, adam, buffers, db, of_columns
 ):
     scalars = adam_scalars(x, t[0], adam[0], adam[1], adam[2], adam[3])
-    _pack_arriving(dy, buffers)
-    _update_bias(bias, dy, scalars, db)
+    pack_arriving(dy, buffers)
+    update_bias(bias, dy, scalars, db)
     given = dx, weight, gamma, beta, dy, x, r, statistics, slope, scalars, buffers, of_columns
     share(mailbox, parts, _train_batchnorm_part, given)
 
@@ -305,15 +237,15 @@ def _train_batchnorm_part(
     number, parts, dx, weight, gamma, beta, dy, x, r, statistics, slope, scalars, buffers, of_columns
 ):
     w, (mean, rstd), (dgamma, dbeta) = weight[0], statistics, of_columns
-    for k in _rows_of(w, number, parts):
-        wide = min(_HIGH, len(w) - k)
+    for k in blocks_of_rows(w, number, parts):
+        wide = min(HIGH, len(w) - k)
         end = k + wide
-        _input(dx, w, buffers, weight[1], weight[2], k, k, wide)
+        input_gradient(dx, w, buffers, weight[1], weight[2], k, k, wide)
         of_block = gamma[0][k:end], mean[k:end], rstd[k:end], dgamma[k:end], dbeta[k:end]
         _through_batchnorm(dx, r, of_block, slope, k, wide)
         adam_update(gamma[0][k:end], gamma[1][k:end], gamma[2][k:end], dgamma[k:end], scalars)
         adam_update(beta[0][k:end], beta[1][k:end], beta[2][k:end], dbeta[k:end], scalars)
-        _update(weight, x, scalars, buffers, k, wide)
+        update_rows(weight, x, scalars, buffers, k, wide)
 
 
 @device
@@ -345,15 +277,15 @@ def _head(
     y, mask, head_w, head_b, w, x, x_mask, target, slope, rate, buffers,
 ):  # fmt: skip
     _from_the_loss(loss, accuracy, dlogits, dy, y, mask, head_w, head_b, target, slope, rate)
-    _pack_arriving(dy, buffers)
+    pack_arriving(dy, buffers)
     share(mailbox, parts, _head_part, (dx, w, x, x_mask, slope, rate, buffers))
 
 
 @device
 def _head_part(number, parts, dx, w, x, x_mask, slope, rate, buffers):
-    for k in _rows_of(w, number, parts):
-        wide = min(_HIGH, len(w) - k)
-        _input(dx, w, buffers, w, w, k + wide, k, wide)
+    for k in blocks_of_rows(w, number, parts):
+        wide = min(HIGH, len(w) - k)
+        input_gradient(dx, w, buffers, w, w, k + wide, k, wide)
         _through_dropout(dx, x, x_mask, slope, rate, k, wide)
 
 
@@ -364,19 +296,19 @@ def _train_head(
 ):  # fmt: skip
     scalars = adam_scalars(x, t[0], adam[0], adam[1], adam[2], adam[3])
     _from_the_loss(loss, accuracy, dlogits, dy, y, mask, head_w, head_b, target, slope, rate)
-    _pack_arriving(dy, buffers)
-    _update_bias(bias, dy, scalars, db)
+    pack_arriving(dy, buffers)
+    update_bias(bias, dy, scalars, db)
     share(mailbox, parts, _train_head_part, (dx, weight, dy, x, x_mask, slope, rate, scalars, buffers))
 
 
 @device
 def _train_head_part(number, parts, dx, weight, dy, x, x_mask, slope, rate, scalars, buffers):
     w = weight[0]
-    for k in _rows_of(w, number, parts):
-        wide = min(_HIGH, len(w) - k)
-        _input(dx, w, buffers, weight[1], weight[2], k, k, wide)
+    for k in blocks_of_rows(w, number, parts):
+        wide = min(HIGH, len(w) - k)
+        input_gradient(dx, w, buffers, weight[1], weight[2], k, k, wide)
         _through_dropout(dx, x, x_mask, slope, rate, k, wide)
-        _update(weight, x, scalars, buffers, k, wide)
+        update_rows(weight, x, scalars, buffers, k, wide)
 
 
 @device

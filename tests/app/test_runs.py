@@ -109,6 +109,21 @@ def test_sizes_of_the_networks_are_said_before_training(finished):
     assert finished[1].err == ""
 
 
+WAYS = {
+    "fused": ((), "fused"),
+    "layered": (("--layered",), "op by op"),
+    "rows": (("--batch-size", 257), "op by op: the fused kernels are for mini-batches of up to 256"),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_how_iterations_are_computed_is_said(way, small, tmp_path):
+    flags, said = WAYS[way]
+    result = call(train.main, *small, "--iterations", 2, *flags, "--out", tmp_path / "run")
+    assert (result.code, result.err) == (0, "")
+    assert re.findall(r"^iteration   (\D.*)$", result.out, re.MULTILINE) == [said]
+
+
 def test_a_line_an_interval_and_the_end_are_said(finished):
     out = finished[1].out
     assert len(re.findall(r"^iteration +\d+/60  d_loss ", out, re.MULTILINE)) == 12
