@@ -17,8 +17,8 @@ HIGH = 32  #: rows of w in a block: with m and v 400 KB at the widest, which an 
 def buffers_for(x, dy):
     """Room for the transposes of x and dx, and dy and its transpose as panels.
 
-    The last panels are filled up with zeros.  x^T has a tile's rows more: a tile at the end reads them, and what
-    it makes of them is dropped.
+    The last panels are filled up with zeros.  x^T has a tile's rows more: a tile at the end reads them, and
+    what it makes of them is dropped.
     """
     (rows, depth), columns, real = x.shape, dy.shape[1], x.dtype
     panels, panels_t = -(-columns // COLUMNS), -(-rows // COLUMNS)
