@@ -39,8 +39,10 @@ NODE = (1.3e-6, 1.9e-6)
 ASIDE = ("fused_forward_batchnorm", "fused_forward_tanh")
 
 
-def cuda_kernel(op: Op) -> Kernel:
-    return next(kernel for kernel in op.kernels if kernel.backend == "cuda")
+def cuda_kernel(op: Op, tf32: bool = False) -> Kernel:
+    """The kernel that runs, perhaps with --tf32."""
+    versions = {kernel.version: kernel for kernel in op.kernels if kernel.backend == "cuda"}
+    return versions["tensor_core" if tf32 and "tensor_core" in versions else None]
 
 
 @cache
@@ -50,9 +52,10 @@ def calls() -> dict[Call, int]:
 
 def stage(call: Call, count: int) -> dict:
     """Least bytes and operations by the contract; by the trace, blocks, bytes of the sectors that the launch
-    asks for, and wavefronts of shared memory in a block."""
+    asks for, and wavefronts of shared memory in a block, with --tf32 too."""
     op, sizes = ops()[call.op], dict(call.sizes)
-    found = trace(op, cuda_kernel(op), make_arguments(op, sizes, np.random.default_rng(0)), sizes)
+    arguments = make_arguments(op, sizes, np.random.default_rng(0))
+    found, in_tf32 = (trace(op, cuda_kernel(op, tf32), arguments, sizes) for tf32 in (False, True))
     return {
         "op": op.name,
         "sizes": sizes,
@@ -62,6 +65,7 @@ def stage(call: Call, count: int) -> dict:
         "bytes": op.bytes(**sizes),
         "sectors": SECTOR * found.sectors,
         "wavefronts": round(found.wavefronts / found.blocks),
+        "wavefronts_tf32": round(in_tf32.wavefronts / found.blocks),
     }
 
 
@@ -82,24 +86,24 @@ def resident(name: str, architecture: str = "sm_80") -> int:
 # What is expected -----------------------------------------------------------------------------------------
 
 
-def work(s: dict) -> dict[str, float]:
-    """Seconds that each resource needs at least, were all else free."""
+def work(s: dict, tf32: bool = False) -> dict[str, float]:
+    """Seconds that each resource needs at least, were all else free; the tensor cores are never the slowest."""
     rounds = max(1.0, s["blocks"] / GPU.multiprocessors)  # blocks of the busiest multiprocessor, about
     busy = min(s["blocks"], GPU.multiprocessors)
     return {
-        "FLOP": s["flop"] / 2 / GPU.lanes / GPU.clock / busy,
-        "shared memory": s["wavefronts"] * rounds / GPU.clock,
+        "FLOP": 0 if tf32 else s["flop"] / 2 / GPU.lanes / GPU.clock / busy,
+        "shared memory": s["wavefronts_tf32" if tf32 else "wavefronts"] * rounds / GPU.clock,
         "L2": max(s["sectors"] / L2_BANDWIDTH, s["sectors"] / busy / L2_TO_ONE / GPU.clock),
     }
 
 
-def expected(stages: list[dict]) -> tuple[float, float]:
+def expected(stages: list[dict], tf32: bool = False) -> tuple[float, float]:
     """Seconds of an iteration, from and to: each node's latency, and what its most wanted resource needs.
 
     What may run beside something longer costs nothing.
     """
     critical = [s for s in stages if s["op"] not in ASIDE and s["sizes"].get("N") != 1]
-    seconds = sum(s["launches"] * max(work(s).values()) for s in critical)
+    seconds = sum(s["launches"] * max(work(s, tf32).values()) for s in critical)
     launches = sum(s["launches"] for s in critical)
     low, high = (seconds + launches * node for node in NODE)
     return low, high
@@ -119,12 +123,13 @@ def rows(found: dict) -> list[str]:
         figures += (f"{s['flop'] / 1e6:.1f}", bound, f"{1e6 * needs[most]:.1f}")
         lines.append(f"| `{s['op']}` {sizes} | {' | '.join(map(str, figures))} |")
     total = found["total"]
-    low, high = expected(found["stages"])
+    (low, high), (low_tf32, high_tf32) = (expected(found["stages"], tf32) for tf32 in (False, True))
     lines += [
         "",
         f"In all {total['launches']} launches, {total['bytes'] / 1e6:.1f} MB at least, "
         f"{total['sectors'] / 1e6:.0f} MB in sectors, {total['flop'] / 1e6:.0f} MFLOP; "
-        f"expected of an iteration: {1e6 * low:.0f} to {1e6 * high:.0f} us.",
+        f"expected of an iteration: {1e6 * low:.0f} to {1e6 * high:.0f} us, with `--tf32` "
+        f"{1e6 * low_tf32:.0f} to {1e6 * high_tf32:.0f} us.",
     ]
     return lines
 

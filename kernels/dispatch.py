@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .launch import Module, NumbaModule
+from .launch import Module, NumbaModule, op_module
 from .registry import Op, make_table
 
 if TYPE_CHECKING:
@@ -14,23 +12,26 @@ if TYPE_CHECKING:
 
 
 class Modules:
-    """The kernels of an executor, by the package of their op folder; compiled when first asked for."""
+    """The kernels of an executor, by their op folder's package and build; compiled when first asked for."""
 
     def __init__(self, executor, real: str = "float"):
         self.executor, self.real, self.backend = executor, real, executor.backend
-        self._modules: dict[str, Module | NumbaModule] = {}
+        self._modules: dict[tuple[str, str | None], Module | NumbaModule] = {}
 
-    def __call__(self, package: str) -> Module | NumbaModule:
-        if package not in self._modules:
-            self._modules[package] = self._load(package)
-        return self._modules[package]
+    def __call__(self, package: str, build: str | None = None) -> Module | NumbaModule:
+        """Raises KeyError : the folder has no such build."""
+        if (package, build) not in self._modules:
+            self._modules[package, build] = self._load(package, build)
+        return self._modules[package, build]
 
-    def _load(self, package: str) -> Module | NumbaModule:
+    def of(self, op: Op, version: str | None) -> Module | NumbaModule:
+        """The kernels among which a version of an op is."""
+        return self(op.package, version if version in op.builds else None)
+
+    def _load(self, package: str, build: str | None) -> Module | NumbaModule:
         if self.backend == "numba_cuda":
             return NumbaModule(package, self.executor, self.real)
-        folder = import_module(package)
-        constants = getattr(folder, "CONSTANTS", {})
-        return Module(Path(folder.__file__).with_name("cuda.cu"), self.executor, self.real, constants)
+        return op_module(package, build, self.executor, self.real)
 
 
 class LaunchedOp:
@@ -49,7 +50,7 @@ class LaunchedOp:
         sizes = self.op.sizes(arguments)
         version = self.op.launched(self.kernels, sizes) if self.version is None else self.version
         grid, block = self.kernels[version].geometry(**sizes)
-        module = self.modules(self.op.package)
+        module = self.modules.of(self.op, version)
         module.launch(self.op.function(version), grid, block, (*arguments, *sizes.values()))
 
 

@@ -8,21 +8,11 @@
 // A block has (COLUMNS, ROWS) threads, one for each element of its tile.  While the warps multiply they do not
 // meet: each has tiles of its own in shared memory, so only its own lanes wait for each other.
 //
-// Of the 32 x 8 elements a lane sums 4 x 4 over half of the K-tile; the lane 16 further has the other
-// half.  It loads two neighbours of k at once, which lane ^ 1 wants of the left tile too, and lane ^ 2 of the
-// right one: so a request of 8 bytes per lane is one wavefront, eight of them for 32 multiply-adds.
-
-#pragma once
+// The multiplying itself is fused_fma.cuh's or, where PARTS is defined, fused_tensor_core.cuh's.
 
 constexpr int WARPS = ROWS * COLUMNS / 32;
 constexpr int DEPTH = sizeof(real) == 4 ? 32 : 8;  // of a K-tile; in double, as much as there is room for
-constexpr int STRIDE = DEPTH + 2;                  // from one row or column of a tile to the next, and of
-constexpr int SUMS = ROWS + 4;                     // the sums: so that the banks of no two lanes meet
-
-struct alignas(16) Tiles {
-    real left[ROWS * STRIDE];      // (row, k); then the warp's sums, (column, row)
-    real right[COLUMNS * STRIDE];  // (column, k)
-};
+constexpr int SUMS = ROWS + 4;                     // from one column of a warp's sums to the next
 
 struct alignas(2 * sizeof(real)) Pair {
     real v[2];
@@ -32,9 +22,22 @@ __device__ inline Pair load_pair(const real* data) {
     return *(const Pair*)data;
 }
 
-__device__ inline int thread_in_block() {
-    return threadIdx.y * blockDim.x + threadIdx.x;
-}
+#include "fragments.cuh"
+#include "fused_fma.cuh"
+#include "fused_tensor_core.cuh"
+
+#ifdef PARTS
+struct Multiplier : TensorCore<PARTS == 3> {};
+#else
+struct Multiplier : Fma {};
+#endif
+
+constexpr int STRIDE = Multiplier::STRIDE;  // from one row or column of a tile to the next
+
+struct alignas(4 * sizeof(real)) Tiles {
+    real left[ROWS * STRIDE];      // (row, k); then the warp's sums, (column, row)
+    real right[COLUMNS * STRIDE];  // (column, k)
+};
 
 // A factor of a product: given a column, what then gives its element of a row.
 struct Matrix {
@@ -61,11 +64,6 @@ struct Embedded {
     }
 };
 
-// What a lane has of its warp's work: columns 4 low to 4 low + 3, rows mid + 8 i, and a half of the depth.
-struct Lane {
-    int number = thread_in_block() % 32, low = number % 2, mid = number / 2 % 8, half = number / 16;
-};
-
 // The sum of a warp's values; every lane gets it.
 __device__ inline real sum_over_warp(real value) {
     for (int distance = 16; distance > 0; distance /= 2) value += __shfl_xor_sync(~0u, value, distance);
@@ -75,7 +73,7 @@ __device__ inline real sum_over_warp(real value) {
 // Fills a warp's tile of the left factor from k0 on; left(k) as a Matrix does.
 template <class Left>
 __device__ void load_left(Tiles& tiles, Left left, int k0) {
-    int lane = Lane().number, k = lane % DEPTH;
+    int lane = lane_in_warp(), k = lane % DEPTH;
     auto element = left(k0 + k);
 #pragma unroll 16
     for (int row = lane / DEPTH; row < ROWS; row += 32 / DEPTH) tiles.left[row * STRIDE + k] = element(row);
@@ -85,42 +83,15 @@ __device__ void load_left(Tiles& tiles, Left left, int k0) {
 template <bool BY_COLUMN, class Right>
 __device__ void load_right(Tiles& tiles, Right right, int k0) {
 #pragma unroll
-    for (int e = Lane().number; e < COLUMNS * DEPTH; e += 32) {
+    for (int e = lane_in_warp(); e < COLUMNS * DEPTH; e += 32) {
         int column = BY_COLUMN ? e % COLUMNS : e / DEPTH, k = BY_COLUMN ? e / COLUMNS : e % DEPTH;
         tiles.right[column * STRIDE + k] = right(column, k0 + k);
     }
 }
 
-// Adds the products of both tiles to a lane's sums.
-__device__ inline void multiply(real (&sum)[4][4], const Tiles& tiles) {
-    Lane lane;
-    const real* left = tiles.left + lane.mid * STRIDE + lane.half * DEPTH / 2;
-    const real* right = tiles.right + 4 * lane.low * STRIDE + lane.half * DEPTH / 2;
-    for (int k = 0; k < DEPTH / 2; k += 2) {
-        Pair a[4], b[4];
-        for (int i = 0; i < 4; ++i) a[i] = load_pair(left + 8 * i * STRIDE + k);
-        for (int j = 0; j < 4; ++j) b[j] = load_pair(right + j * STRIDE + k);
-        for (int i = 0; i < 4; ++i)
-            for (int j = 0; j < 4; ++j) {
-                sum[i][j] += a[i].v[0] * b[j].v[0];
-                sum[i][j] += a[i].v[1] * b[j].v[1];
-            }
-    }
-}
-
-// Both halves of a warp get the sum of both.
-__device__ inline void add_halves(real (&sum)[4][4]) {
-    for (int i = 0; i < 4; ++i)
-        for (int j = 0; j < 4; ++j) sum[i][j] += __shfl_xor_sync(~0u, sum[i][j], 16);
-}
-
 // The sum over all warps, of this thread's row and column.
-__device__ inline real sum_over_warps(real (&sum)[4][4], Tiles* tiles) {
-    Lane lane;
-    add_halves(sum);
-    real* mine = tiles[thread_in_block() / 32].left + (4 * lane.low + 2 * lane.half) * SUMS + lane.mid;
-    for (int i = 0; i < 4; ++i)
-        for (int j = 0; j < 2; ++j) mine[j * SUMS + 8 * i] = lane.half ? sum[i][2 + j] : sum[i][j];
+__device__ inline real sum_over_warps(Multiplier::Product& product, Tiles* tiles) {
+    product.store(tiles[thread_in_block() / 32].left);
     __syncthreads();  // the sums of all warps are there
     real total = 0;
     for (int warp = 0; warp < WARPS; ++warp) total += tiles[warp].left[threadIdx.x * SUMS + threadIdx.y];
@@ -133,17 +104,17 @@ __device__ inline real sum_over_warps(real (&sum)[4][4], Tiles* tiles) {
 // If the sum is not WANTED, that is all it does.
 template <bool WANTED, bool BY_COLUMN, class Left, class Right, class Each>
 __device__ real product(Tiles* tiles, Left left, Right right, int K, Each each) {
-    real sum[4][4] = {};
+    Multiplier::Product product;
     int warp = thread_in_block() / 32;
     for (int k0 = warp * DEPTH; k0 < K; k0 += WARPS * DEPTH) {
         load_left(tiles[warp], left, k0);
         load_right<BY_COLUMN>(tiles[warp], right, k0);
         __syncwarp();  // both tiles are there
-        if (WANTED) multiply(sum, tiles[warp]);
+        if (WANTED) product.add(tiles[warp].left, tiles[warp].right);
         each(k0);
         __syncwarp();  // all lanes have read them; the next ones may come
     }
-    if (WANTED) return sum_over_warps(sum, tiles);
+    if (WANTED) return sum_over_warps(product, tiles);
     __syncthreads();  // all warps are done; the next tiles may come
     return 0;
 }

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from .geometry import THREADS
-from .registry import Op
+from .registry import Op, builds
 
 COMMON = Path(__file__).with_name("common.cuh")
 
@@ -114,6 +114,7 @@ class Module(_Kernels):
     executor : who compiles and runs the kernels.
     real : ``"float"`` or ``"double"``, what the kernels' scalar type ``real`` stands for.
     constants : the contract's sizes that the source uses, by name.
+    suffix : what is put behind the kernels' names.
 
     Raises
     ------
@@ -126,10 +127,35 @@ class Module(_Kernels):
         executor,
         real: str = "float",
         constants: Mapping[str, int] = MappingProxyType({}),
+        suffix: str = "",
     ):
         source = module_source(cu_path, {"THREADS": THREADS, **constants})
+        if suffix:
+            names = "|".join(kernel_parameters(source, real))
+            source = re.sub(rf"\b({names})(?=\()", rf"\1{suffix}", source)
         parameters = kernel_parameters(source, real)
         super().__init__(parameters, executor.array_type, executor.load(source, tuple(parameters), real))
+
+
+def op_module(
+    package: str, build: str | None, executor, real: str = "float", cu_path: Path | None = None
+) -> Module:
+    """The CUDA C++ of an op folder, as it stands or as one of its :func:`~registry.builds`.
+
+    Parameters
+    ----------
+    package : the op folder, as an import name.
+    build : its version, or None.
+    executor, real : as :class:`Module` takes them.
+    cu_path : another file in the place of the folder's own.
+    """
+    folder = import_module(package)
+    constants = getattr(folder, "CONSTANTS", {})
+    path = Path(folder.__file__).with_name("cuda.cu") if cu_path is None else cu_path
+    constants, suffix = getattr(folder, "CONSTANTS", {}), ""
+    if build is not None:
+        constants, suffix = constants | builds(package)[build], f"_{build}"
+    return Module(path, executor, real, constants, suffix)
 
 
 class NumbaModule(_Kernels):

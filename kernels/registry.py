@@ -170,6 +170,14 @@ class Op:
         """The name of the function that implements a version."""
         return self.name if version is None else f"{self.name}_{version}"
 
+    @cached_property
+    def builds(self) -> dict[str, dict[str, int]]:
+        return builds(self.package)
+
+    def written(self, version: str | None) -> str:
+        """The name under which a version stands in the source."""
+        return self.name if version in self.builds else self.function(version)
+
     def launched(self, versions: Collection[str | None], sizes: dict[str, int]) -> str | None:
         """Which of a backend's versions is launched for these sizes, by the contract's choice."""
         return None if None in versions else next(v for v in self.choose(**sizes) if v in versions)
@@ -190,6 +198,11 @@ def _parse(word: str, role: str) -> Argument:
         raise ValueError(f"not an argument of a signature: {word!r}")
     dims = tuple(match["dims"].split(",")) if match["dims"] else None
     return Argument(match["name"], dims, match["dtype"] or "real", "update" if match["update"] else role)
+
+
+def builds(package: str) -> dict[str, dict[str, int]]:
+    """An op folder's versions that are the text of the one without a name, and what each is compiled with."""
+    return getattr(importlib.import_module(package), "BUILDS", {})
 
 
 @cache

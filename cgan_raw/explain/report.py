@@ -77,7 +77,7 @@ def source(subject: Subject, found: Trace, columns: int, paint: Paint) -> Iterat
     )
     counts = _counts(found, paint)
     places = {frame for access in found.accesses for frame in access.frames}
-    for file, group in groupby(met(subject.files, subject.name, places), key=lambda item: item.file):
+    for file, group in groupby(met(subject.files, subject.written, places), key=lambda item: item.file):
         yield ""
         yield paint(f"kernels/{file.parent.name}/{file.name}", "bold")
         for item in group:

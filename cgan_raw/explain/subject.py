@@ -34,6 +34,11 @@ class Subject:
         return self.op.function(self.kernel.version)
 
     @property
+    def written(self) -> str:
+        """Its name in the source."""
+        return self.op.written(self.kernel.version)
+
+    @property
     def files(self) -> tuple[Path, ...]:
         """The kernel's source: the op's file, behind those of its folder that it includes."""
         folder = Path(import_module(self.op.package).__file__).resolve()

@@ -13,7 +13,10 @@
 // CUDA's own words are explained where kernels/README.md says: `__global__` makes a function a kernel, and
 // `__device__` one that kernels call.  extern "C" leaves a kernel its name, by which it is launched.  The other
 // words (`real`, which is float, and FOR_EACH_TILE below) are those of common.cuh, which is put in front of
-// every cuda.cu; THREADS is 256, by geometry.py.
+// every cuda.cu; THREADS is 256, by geometry.py.  The formulas are functions of one element, in a file of their
+// own, since fused kernels call them too.
+
+#include "element.cuh"
 
 // leaky_relu_forward: x where it is positive, a fraction of it elsewhere.
 //
@@ -29,10 +32,7 @@ extern "C" __global__ void leaky_relu_forward(real* y, const real* x, real slope
     int threads = gridDim.x * blockDim.x;           // how many these are
     // There is a thread for every element, and the last block may have some too many.  So each goes round once
     // or not at all; were there fewer threads than elements, each would go on to others.
-    for (; i < B * C; i += threads) {
-        real v = x[i];
-        y[i] = v > 0 ? v : slope * v;
-    }
+    for (; i < B * C; i += threads) y[i] = leaky_relu(x[i], slope);
 }
 
 // Tiles.  The same loop, seen from a block: a tile is what it computes while each of its threads goes round
@@ -55,9 +55,7 @@ extern "C" __global__ void leaky_relu_forward(real* y, const real* x, real slope
 // Numerics  the test is on x, not on y, and is the forward pass's.
 __device__ void leaky_relu_backward_tile(int tile, real* dx, const real* dy, const real* x, real slope, int n) {
     int i = tile * blockDim.x + threadIdx.x;
-    if (i >= n) return;
-    real g = dy[i];  // before the test: loaded in both of its branches, it would cost two requests
-    dx[i] = x[i] > 0 ? g : slope * g;
+    if (i < n) dx[i] = leaky_relu_gradient(dy[i], x[i], slope);
 }
 
 extern "C" __global__ void leaky_relu_backward(real* dx, const real* dy, const real* x, real slope, int B,
@@ -93,7 +91,7 @@ extern "C" __global__ void tanh_forward(real* y, const real* x, int B, int C) {
 // Numerics  1 - y^2 is exact to half a unit of y^2; where tanh has saturated to 1 the gradient is 0.
 __device__ void tanh_backward_tile(int tile, real* dx, const real* dy, const real* y, int n) {
     int i = tile * blockDim.x + threadIdx.x;
-    if (i < n) dx[i] = dy[i] * (1 - y[i] * y[i]);
+    if (i < n) dx[i] = tanh_gradient(dy[i], y[i]);
 }
 
 extern "C" __global__ void tanh_backward(real* dx, const real* dy, const real* y, int B, int C) {

@@ -7,6 +7,8 @@
 // Rows and columns count here.  `locate` (common.cuh) gives a thread its own in a tile of 8 x 32: x walks
 // columns, so that the lanes of a warp are neighbours in a row, and y walks rows.
 
+#include "element.cuh"
+
 // batch_gather: fetch rows of the data set by index and scale their pixels to the range of tanh.
 //
 //   x[b] = (images[indices[b]] - 127.5) / 127.5,   y[b] = labels[indices[b]]   reference.py (1), (2)
@@ -21,7 +23,7 @@ __device__ void batch_gather_tile(int tile, real* x, int* y, const unsigned char
     int b, p;
     if (!locate(tile, B, P, &b, &p)) return;
     int row = indices[b];
-    x[b * P + p] = ((real)images[(long long)row * P + p] - (real)127.5) / (real)127.5;
+    x[b * P + p] = pixel_value(images[(long long)row * P + p]);
     if (p == 0) y[b] = labels[row];
 }
 

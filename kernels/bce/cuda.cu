@@ -12,6 +12,8 @@
 // wavefront if its lanes want one word of each bank at most, as these neighbours do, else as many as there are
 // different words wanted of one bank.
 
+#include "element.cuh"
+
 // bce_forward: the mean loss of a batch against one target, and the share of logits on the right side.
 //
 //   loss = mean of max(l, 0) - l t + ln(1 + exp(-|l|)),   accuracy = share of (l > 0) = (t > 1/2)
@@ -29,9 +31,9 @@ extern "C" __global__ void bce_forward(real* loss, real* accuracy, const real* l
     __shared__ real scratch[THREADS];
     real terms = 0, right = 0;
     for (int b = threadIdx.x; b < B; b += blockDim.x) {
-        real l = logits[b];
-        terms += fmax(l, (real)0) - l * target + log1p(exp(-fabs(l)));
-        right += (l > 0) == (target > (real)0.5);
+        real logit = logits[b];
+        terms += bce_loss(logit, target);
+        right += bce_right(logit, target);
     }
     terms = sum_over_block(terms, scratch);
     right = sum_over_block(right, scratch);
@@ -52,11 +54,7 @@ extern "C" __global__ void bce_forward(real* loss, real* accuracy, const real* l
 //           digits.
 __device__ void bce_backward_tile(int tile, real* dlogits, const real* logits, real target, int B) {
     int b = tile * blockDim.x + threadIdx.x;
-    if (b >= B) return;
-    real l = logits[b];
-    real e = exp(-fabs(l));
-    real sigmoid = (l < 0 ? e : (real)1) / (1 + e);
-    dlogits[b] = (sigmoid - target) / B;
+    if (b < B) dlogits[b] = bce_gradient(logits[b], target, B);
 }
 
 extern "C" __global__ void bce_backward(real* dlogits, const real* logits, real target, int B) {

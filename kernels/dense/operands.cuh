@@ -25,7 +25,3 @@ __device__ inline void store(real* out, const real* bias, int row, int column, i
                              real sum) {
     if (row < rows && column < columns) out[row * columns + column] = bias ? sum + bias[column] : sum;
 }
-
-__device__ inline int thread_in_block() {
-    return threadIdx.y * blockDim.x + threadIdx.x;
-}

@@ -1,3 +1,5 @@
+#include "../fragments.cuh"
+
 // A K-tile of 16, of 32 rows of left or 32 columns of right, as it lies in memory: along K in rows of 16, else
 // in rows of 32.  The lanes of a fragment want (e, k) = (lane / 4, lane % 4): rows of 20 words, or of 40, put
 // these on 32 different banks.
@@ -23,35 +25,6 @@ struct FragmentTile {
     }
 };
 
-// Which lane holds what of c += a b, by its number, and in which of its variables:
-//
-//      a    k    0   1   2   3 |  4   5   6   7     b  column    0   1 ...  7     c   0  1  2  3 ...  6  7
-//      row  0    0   1   2   3 |  0   1   2   3        k   0     0   4 ... 28         0  0  1  1 ...  3  3
-//           1    4   5   6   7 |  4   5   6   7            1     1   5 ... 29         4  4  5  5 ...  7  7
-//          ...        a[0]     |      a[2]                 2     2   6 ... 30           c[0] and c[1]
-//           7   28  29  30  31 | 28  29  30  31            3     3   7 ... 31        28 28 29 29 ... 31 31
-//          -------------------------------------           ------- b[0], b[1]        ---------------------
-//           8    0   1   2   3 |  0   1   2   3            4     0   4 ... 28         0  0  1  1 ...  3  3
-//          ...        a[1]     |      a[3]                ...                           c[2] and c[3]
-//          15   28  29  30  31 | 28  29  30  31            7     3   7 ... 31        28 28 29 29 ... 31 31
-
-// c += a b with factors in TF32.  IN_THREE takes each factor apart, x = big + small, both of them in TF32, and
-// adds small big + big small + big big, the smallest first; small small would be 2^-22 of the whole.
-template <bool IN_THREE>
-__device__ inline void multiply_fragments(real c[4], const real a[4], const real b[2]) {
-    real a_big[4], b_big[2];
-    for (int i = 0; i < 4; ++i) a_big[i] = to_tf32(a[i]);
-    for (int i = 0; i < 2; ++i) b_big[i] = to_tf32(b[i]);
-    if (IN_THREE) {
-        real a_small[4], b_small[2];
-        for (int i = 0; i < 4; ++i) a_small[i] = to_tf32(a[i] - a_big[i]);
-        for (int i = 0; i < 2; ++i) b_small[i] = to_tf32(b[i] - b_big[i]);
-        mma(c, a_small, b_big);
-        mma(c, a_big, b_small);
-    }
-    mma(c, a_big, b_big);
-}
-
 // Store the sums of two neighbours of a row, each with its bias; in one access where they are aligned.
 __device__ inline void store_two(real* out, const real biases[2], int row, int column, int rows, int columns,
                                  const real* sum) {
@@ -75,7 +48,7 @@ __device__ inline void store_two(real* out, const real biases[2], int row, int c
 //   out[i,j] = sum over K-tiles of mma(tf32(left), tf32(right))   reference.py (1), (2), (3)
 //
 // Threads   block (32, 4), a tile of 32 x 32.  A warp owns 8 columns: two 16 x 8 fragments, whose elements its
-//           lanes hold as common.cuh describes.
+//           lanes hold as fragments.cuh describes.
 // Memory    0.289 bytes per multiply-add asked for, 0.283 in sectors, 0.094 the least; backward_input 0.281,
 //           0.281, 0.0938; backward_weight 0.281, 0.281, 0.0938 (M = N = K = 128).  A K-tile is read by all
 //           four warps (left) or by one (right).  Shared memory: 1 wavefront per load, 4 per store.

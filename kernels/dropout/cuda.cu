@@ -1,5 +1,7 @@
 // Inverted dropout: a map that draws its own random numbers, four to a thread, as in philox/cuda.cu's picture.
 
+#include "element.cuh"
+
 // dropout_forward: keep an element with probability 1 - rate and scale it up, and remember which were kept.
 //
 //   mask = 1 if u >= rate,   y = mask x / (1 - rate)   reference.py (1), (2)
@@ -19,8 +21,8 @@ __device__ void dropout_forward_tile(int tile, real* y, unsigned char* mask, con
     Quad<real> values = load_quad(x + i, n - i);
     Quad<unsigned char> keep;
     for (int j = 0; j < 4; ++j) {
-        keep.v[j] = uniform(words.v[j]) >= rate;
-        values.v[j] = keep.v[j] ? values.v[j] / (1 - rate) : 0;
+        keep.v[j] = keeps(words.v[j], rate);
+        values.v[j] = dropped_out(values.v[j], keep.v[j], rate);
     }
     store_quad(mask + i, keep, n - i);
     store_quad(y + i, values, n - i);
@@ -44,9 +46,7 @@ extern "C" __global__ void dropout_forward(real* y, unsigned char* mask, const r
 __device__ void dropout_backward_tile(int tile, real* dx, const real* dy, const unsigned char* mask, real rate,
                                       int n) {
     int i = tile * blockDim.x + threadIdx.x;
-    if (i >= n) return;
-    real g = dy[i];
-    dx[i] = mask[i] ? g / (1 - rate) : 0;
+    if (i < n) dx[i] = dropped_out(dy[i], mask[i], rate);
 }
 
 extern "C" __global__ void dropout_backward(real* dx, const real* dy, const unsigned char* mask, real rate,

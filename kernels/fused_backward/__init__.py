@@ -7,16 +7,13 @@ name tells, so dx is the gradient at the output of the product below.  ``head`` 
 layer, with one column, and the loss: a prologue of the layer below it.
 """
 
-from ..fused_forward import CONSTANTS, blocks_of, most
+from ..fused_forward import BUILDS, CONSTANTS, blocks_of, in_cuda, most
 from ..registry import Kernel, Op
 
-__all__ = ["CONSTANTS", "OPS"]  # what cuda.cu needs is the forward ops' too
+__all__ = ["BUILDS", "CONSTANTS", "OPS"]  # what cuda.cu needs is the forward ops' too
 
 #: A block owns 8 rows of w, and so 8 columns of dx.
-_KERNELS = (
-    Kernel("cpu"),
-    Kernel("cuda", None, lambda K, **_: blocks_of(K)),
-)
+_KERNELS = (Kernel("cpu"), *in_cuda(lambda K, **_: blocks_of(K)))
 
 #: Adam's operations for each parameter.
 _ADAM = 11

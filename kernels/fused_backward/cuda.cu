@@ -9,7 +9,11 @@
 // memory, a warp makes the gradient of these elements from the same dy and moves them; no gradient is ever
 // stored.  The columns of the bias are dealt out over the blocks.
 
-#include "../elements.cuh"
+#include "../activation/element.cuh"
+#include "../adam/element.cuh"
+#include "../batchnorm/element.cuh"
+#include "../bce/element.cuh"
+#include "../dropout/element.cuh"
 #include "../fused.cuh"
 
 constexpr int MOST_ROWS = 256;  // of a mini-batch
@@ -28,6 +32,35 @@ struct Trained {
     }
 };
 
+// A layer's inputs at a block's rows of w: kept in shared memory, or fetched, from a row of the mini-batch on.
+struct Kept {
+    static constexpr int STRIDE = Multiplier::INPUTS;
+    static constexpr int SIZE = ROWS * STRIDE;
+    const real* data;
+
+    __device__ real operator()(int m, int k) const {
+        return data[m * STRIDE + k];
+    }
+
+    __device__ Pair pair(int m, int k) const {
+        return load_pair(data + m * STRIDE + k);
+    }
+};
+
+template <class X>
+struct Fetched {
+    X x;
+    int first, k0, K;
+
+    __device__ real operator()(int m, int k) const {
+        return k0 + k < K ? x(k0 + k)(first + m) : 0;
+    }
+
+    __device__ Pair pair(int m, int k) const {
+        return {{(*this)(m, k), (*this)(m, k + 1)}};
+    }
+};
+
 // What a block needs to update its rows of w, from k0 on: x(row, k) is the layer's input.
 template <class X, class Dy>
 struct Update {
@@ -39,36 +72,19 @@ struct Update {
 
     static constexpr bool trains = true;
 
-    // Adds to the gradient of rows 4 low + i, columns 4 mid + j of a K-tile of w, by every second row of the
-    // mini-batch; inputs(row of the mini-batch, of w) are the layer's inputs there and at the next row of w.
-    template <class Inputs>
-    __device__ static void add(real (&g)[4][4], const Tiles& tiles, Inputs inputs) {
-        Lane lane;
-        for (int m = lane.half; 4 * lane.mid < DEPTH && m < ROWS; m += 2)
-            for (int i = 0; i < 4; i += 2) {
-                Pair a = inputs(m, 4 * lane.low + i);
-                for (int j = 0; j < 4; j += 2) {
-                    Pair d = load_pair(tiles.left + m * STRIDE + 4 * lane.mid + j);
-                    for (int ii = 0; ii < 2; ++ii)
-                        for (int jj = 0; jj < 2; ++jj) g[i + ii][j + jj] += a.v[ii] * d.v[jj];
-                }
-            }
-    }
-
     // Adds to the gradient of a lane's column of the bias.
     __device__ static void add_bias(real& db, const Tiles& tiles) {
-        int lane = Lane().number;
+        int lane = lane_in_warp();
         for (int m = 0; lane < DEPTH && m < ROWS; ++m) db += tiles.left[m * STRIDE + lane];
     }
 
     // Moves columns n0 to n0 + DEPTH - 1 of the block's rows of w.  The warp's tiles hold these of w, and of dy
     // the rows from `top` on, the last ones, of which `inputs` has x; those before are fetched again.
     __device__ void move(Tiles& tiles, const real* inputs, int top, int n0) const {
-        Lane lane;
-        int k0 = tile * COLUMNS, n = 4 * lane.mid, there = N - n0 - n;
         bool of_bias = n0 / DEPTH % blocks == tile;
-        real g[4][4] = {}, db = 0;
-        add(g, tiles, [&](int m, int k) { return load_pair(inputs + m * COLUMNS + k); });
+        Multiplier::Gradient dw;
+        real db = 0;
+        dw.add(tiles.left, Kept{inputs});
         if (of_bias) add_bias(db, tiles);
         for (int first = 0; first < top; first += ROWS) {
             __syncwarp();  // all lanes have read the rows before these
@@ -78,24 +94,27 @@ struct Update {
             };
             load_left(tiles, rows, n0);
             __syncwarp();  // these are there
-            auto input = [&](int m, int k) { return k < K ? x(k)(first + m) : 0; };
-            add(g, tiles, [&](int m, int k) { return Pair{{input(m, k0 + k), input(m, k0 + k + 1)}}; });
+            dw.add(tiles.left, Fetched<X>{x, first, tile * COLUMNS, K});
             if (of_bias) add_bias(db, tiles);
         }
-        add_halves(g);
+        dw.finish();
+        move_weights(dw, tiles, n0);
+        int lane = lane_in_warp();
+        if (of_bias && lane < DEPTH && n0 + lane < N) b.move(n0 + lane, db, adam);
+    }
+
+    __device__ void move_weights(const Multiplier::Gradient& dw, const Tiles& tiles, int n0) const {
+        int n = dw.column(), there = N - n0 - n;
         for (int i = 0; i < 2; ++i) {
-            int row = 4 * lane.low + 2 * i + lane.half, at = (k0 + row) * N + n0 + n;
-            if (k0 + row >= K || there <= 0 || n >= DEPTH) continue;
-            Quad<real> p, m = load_quad(w.m + at, there), v = load_quad(w.v + at, there);
-            for (int j = 0; j < 4; ++j) {
-                p.v[j] = tiles.right[row * STRIDE + n + j];
-                adam_move(&p.v[j], &m.v[j], &v.v[j], lane.half ? g[2 * i + 1][j] : g[2 * i][j], adam);
-            }
+            int row = dw.row(i), k = tile * COLUMNS + row, at = k * N + n0 + n;
+            if (k >= K || there <= 0 || n >= DEPTH) continue;
+            Quad<real> p = Multiplier::load_four(tiles.right + row * STRIDE + n);
+            Quad<real> m = load_quad(w.m + at, there), v = load_quad(w.v + at, there);
+            for (int j = 0; j < 4; ++j) adam_move(&p.v[j], &m.v[j], &v.v[j], dw.at(i, j), adam);
             store_quad(w.p + at, p, there);
             store_quad(w.m + at, m, there);
             store_quad(w.v + at, v, there);
         }
-        if (of_bias && lane.number < DEPTH && n0 + lane.number < N) b.move(n0 + lane.number, db, adam);
     }
 };
 
@@ -116,7 +135,7 @@ __device__ void backward_tile(int tile, Tiles* tiles, real* inputs, Dy dy, const
         bool last = top + ROWS >= M;
         if constexpr (Layer::trains) {
             int m = top + threadIdx.y;
-            if (last) inputs[thread_in_block()] = m < M && k < K ? layer.x(k)(m) : 0;
+            if (last) inputs[threadIdx.y * Kept::STRIDE + threadIdx.x] = m < M && k < K ? layer.x(k)(m) : 0;
             __syncthreads();  // the inputs are there
         }
         auto left = [&](int n) {
@@ -138,7 +157,7 @@ __device__ void backward_tile(int tile, Tiles* tiles, real* inputs, Dy dy, const
 // them.
 __device__ void head(real* of_logits, real* scratch, real* loss, real* accuracy, real* dlogits, const real* y,
                      const real* head_w, const real* head_b, real target, int M, int N) {
-    int lane = thread_in_block() % 32, warp = thread_in_block() / 32;
+    int lane = lane_in_warp(), warp = thread_in_block() / 32;
     for (int m = warp; m < M; m += WARPS) {
         real sum = 0;
         for (int n = lane; n < N; n += 32) sum += y[m * N + n] * head_w[n];
@@ -204,7 +223,7 @@ __device__ Adam adam_of(real* rate, const long long* t, double learning_rate, do
 //           the head, a warp takes a row, and every block does all of it.
 // Memory    15000000 bytes per element asked for, 15100000 in sectors, 1280000 the least.  Eight bytes of a
 //           row of x_mask take a sector.  Shared memory: 1 wavefront per load, 1 per store.
-// Limit     bound by the L2 cache, of which every block asks all of y, twice,, and by shared memory alike.
+// Limit     bound by the L2 cache, of which every block asks all of y, twice, and by shared memory alike.
 // Barriers  4 per tile, 4 of a warp per tile: two of a warp for each of its K-tiles, two of all in the head
 //           and in the sum of a product.
 // Numerics  sums of a warp's K-tiles, then their sum in the order of the warps: the same bits on every run.
@@ -306,9 +325,10 @@ __device__ Update<X, Dy> update(int tile, Trained w, Trained b, Adam adam, X x, 
 //
 // Threads   block (8, 32), a tile of 8 rows of w and all rows of dx, 32 at a time; its 8 warps share N.  While
 //           32 columns of its 8 rows of w are in shared memory, a warp makes their gradient and moves them.
-// Memory    20300000 bytes per element asked for, 20400000 in sectors, 6540000 the least.  Eight bytes of a
-//           row of x_mask take a sector.  Shared memory: 1.08 wavefronts per load, 1 per store.
-// Limit     bound by the L2 cache, of which every block asks all of y, twice,, and by shared memory alike.
+// Memory    20300000 bytes per element asked for, 20400000 in sectors, 6540000 the least.  Eight bytes of a row
+//           of x_mask take a sector.  Shared memory: 1.02 wavefronts per load, 1 per store; tensor_core 1.32,
+//           1.01.
+// Limit     bound by the L2 cache, of which every block asks all of y, twice, and by shared memory alike.
 // Barriers  6 per tile, 4 of a warp per tile: two of a warp for each of its K-tiles; of all, one after Adam's
 //           rate, one after the inputs, two in the sum of a product.  Two in the head.
 // Numerics  dx is made of w as it was.  Adam's rate is formed in double.  Sums of a warp's K-tiles, then their
@@ -322,7 +342,7 @@ extern "C" __global__ void fused_train_head(real* loss, real* accuracy, real* dl
                                             double beta1, double beta2, double eps, int M, int K, int N) {
     __shared__ Tiles tiles[WARPS];
     __shared__ real rate_of_adam;
-    __shared__ __align__(16) real inputs[THREADS], of_logits[MOST_ROWS], scratch[2 * WARPS];
+    __shared__ __align__(16) real inputs[Kept::SIZE], of_logits[MOST_ROWS], scratch[2 * WARPS];
     Adam adam = adam_of(&rate_of_adam, t, learning_rate, beta1, beta2, eps);
     head(of_logits, scratch, loss, accuracy, dlogits, y, head_w, head_b, target, M, N);
     HeadGradient dy = {of_logits, head_w, y, mask, slope, rate, N};
@@ -343,8 +363,8 @@ extern "C" __global__ void fused_train_head(real* loss, real* accuracy, real* dl
 // Threads   block (8, 32), a tile of 8 rows of w and all rows of dx, 32 at a time; its 8 warps share N.  While
 //           32 columns of its 8 rows of w are in shared memory, a warp makes their gradient and moves them.
 // Memory    653 bytes per element asked for, 653 in sectors, 397 the least.  w, m and v are read and written;
-//           each block reads all of dy, from the L2 cache.  Shared memory: 1.09 wavefronts per load, 1 per
-//           store.
+//           each block reads all of dy, from the L2 cache.  Shared memory: 1.02 wavefronts per load, 1 per
+//           store; tensor_core 1.48, 1.01.
 // Limit     bound by the L2 cache, and by shared memory.
 // Barriers  4 per tile, 4 of a warp per tile: two of a warp for each of its K-tiles; of all, one after Adam's
 //           rate, one after the inputs, two in the sum of a product.
@@ -357,7 +377,7 @@ extern "C" __global__ void fused_train_leaky_relu(real* dx, real* w, real* w_m, 
                                                   double eps, int M, int K, int N) {
     __shared__ Tiles tiles[WARPS];
     __shared__ real rate_of_adam;
-    __shared__ __align__(16) real inputs[THREADS];
+    __shared__ __align__(16) real inputs[Kept::SIZE];
     Adam adam = adam_of(&rate_of_adam, t, learning_rate, beta1, beta2, eps);
     Matrix given = {dy, N};
     Matrix input = {x, K};
@@ -393,9 +413,9 @@ __device__ void norm_below(int tile, real* scratch, real* dx, Trained gamma, Tra
 //   dx = LeakyReLU'(batchnorm'(dy w^T; r); r),   Adam   reference.py (5), (8)
 //
 // Threads   block (8, 32), as fused_train_leaky_relu.
-// Memory    1010 bytes per element asked for, 1010 in sectors, 605 the least.  w, m and v are read and
-//           written; each block reads all of dy, from the L2 cache.  A thread keeps dy w^T of its first row.
-//           Shared memory: 1.08 wavefronts per load, 1 per store.
+// Memory    1010 bytes per element asked for, 1010 in sectors, 605 the least.  w, m and v are read and written;
+//           each block reads all of dy, from the L2 cache.  A thread keeps dy w^T of its first row.  Shared
+//           memory: 1.02 wavefronts per load, 1 per store; tensor_core 1.37, 1.01.
 // Limit     bound by the L2 cache, and by shared memory.
 // Barriers  8 per tile, 8 of a warp per tile: two of a warp for each of its K-tiles; of all, one after Adam's
 //           rate, one after the inputs, two in the sum of a product.  Four in the sums of dgamma and dbeta.
@@ -411,7 +431,7 @@ extern "C" __global__ void fused_train_batchnorm(real* dx, real* w, real* w_m, r
                                                  int M, int K, int N) {
     __shared__ Tiles tiles[WARPS];
     __shared__ real rate_of_adam;
-    __shared__ __align__(16) real inputs[THREADS], scratch[THREADS];
+    __shared__ __align__(16) real inputs[Kept::SIZE], scratch[THREADS];
     Adam adam = adam_of(&rate_of_adam, t, learning_rate, beta1, beta2, eps);
     Matrix given = {dy, N};
     Matrix input = {x, K};
@@ -435,8 +455,8 @@ extern "C" __global__ void fused_train_batchnorm(real* dx, real* w, real* w_m, r
 // Threads   block (8, 32), as fused_train_leaky_relu; row threadIdx.y of the table gathers its rows of the
 //           mini-batch.
 // Memory    49.5 bytes per element asked for, 43.3 in sectors, 24.9 the least.  w, m and v are read and
-//           written; each block reads all of dy, from the L2 cache.  Shared memory: 1.09 wavefronts per load,
-//           1 per store.
+//           written; each block reads all of dy, from the L2 cache.  Shared memory: 1.03 wavefronts per load, 1
+//           per store; tensor_core 1.48, 1.01.
 // Limit     bound by the L2 cache, and by shared memory.
 // Barriers  5 per tile, 4 of a warp per tile: two of a warp for each of its K-tiles; of all, one after Adam's
 //           rate, one after the inputs, two in the sum of a product.  One before the gather.
@@ -450,7 +470,7 @@ extern "C" __global__ void fused_train_embedding(real* w, real* w_m, real* w_v, 
                                                  int K, int N, int V, int M) {
     __shared__ Tiles tiles[WARPS];
     __shared__ real rate_of_adam;
-    __shared__ __align__(16) real inputs[THREADS], products[THREADS];
+    __shared__ __align__(16) real inputs[Kept::SIZE], products[THREADS];
     Adam adam = adam_of(&rate_of_adam, t, learning_rate, beta1, beta2, eps);
     Matrix given = {dy, N};
     Embedded input = {x, table, labels, K};
@@ -475,8 +495,8 @@ extern "C" __global__ void fused_train_embedding(real* w, real* w_m, real* w_v, 
 //   dw = x^T dy,   db = sum of dy's rows,   Adam   reference.py (8)
 //
 // Threads   block (8, 32), as fused_train_leaky_relu.
-// Memory    169 bytes per element asked for, 332 in sectors, 152 the least.  At the head's one column a lane
-//           of 32 has work.  Shared memory: 1 wavefront per load, 1 per store.
+// Memory    169 bytes per element asked for, 332 in sectors, 152 the least.  At the head's one column a lane of
+//           32 has work.  Shared memory: 1 wavefront per load, 1 per store; tensor_core 1.91, 1.1.
 // Limit     bound by latency.
 // Barriers  3 per tile, 2 of a warp per tile: two of a warp for each of its K-tiles; of all, one after Adam's
 //           rate, one after the inputs, one at the end.
@@ -489,7 +509,7 @@ extern "C" __global__ void fused_train_dense(real* w, real* w_m, real* w_v, real
                                              int K, int N, int M) {
     __shared__ Tiles tiles[WARPS];
     __shared__ real rate_of_adam;
-    __shared__ __align__(16) real inputs[THREADS];
+    __shared__ __align__(16) real inputs[Kept::SIZE];
     Adam adam = adam_of(&rate_of_adam, t, learning_rate, beta1, beta2, eps);
     Matrix given = {dy, N};
     Matrix input = {x, K};

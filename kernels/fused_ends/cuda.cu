@@ -1,7 +1,8 @@
 // The two ends of an iteration: what it draws and what it leaves behind, one launch each, as each is too small
 // to fill a GPU.
 
-#include "../elements.cuh"
+#include "../batch/element.cuh"
+#include "../philox/element.cuh"
 
 struct Draws {
     const long long* iteration;

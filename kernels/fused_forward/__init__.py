@@ -4,6 +4,9 @@ Each op is a product with an epilogue, one of them with a prologue too; the refe
 made.  A GPU's block owns columns of y with all their rows, so batch normalisation's statistics never leave it.
 """
 
+from collections.abc import Callable
+
+from ..dense import ROUNDING
 from ..geometry import Geometry, ceil_div
 from ..registry import Kernel, Op
 
@@ -15,6 +18,16 @@ ROWS, COLUMNS = 32, 8  # of a block's tile, and its threads, one for each elemen
 
 #: What cuda.cu needs of these.
 CONSTANTS = {"ROWS": ROWS, "COLUMNS": COLUMNS}
+
+
+#: The same kernels, whose products are made on the tensor cores: in how many parts each factor is then.
+BUILDS = {"tensor_core": {"PARTS": 1}, "tensor_core_3x": {"PARTS": 3}}
+
+
+def in_cuda(geometry: Callable[..., Geometry]) -> tuple[Kernel, ...]:
+    """The versions in CUDA C++."""
+    builds = (Kernel("cuda", version, geometry, ROUNDING[version]) for version in BUILDS)
+    return (Kernel("cuda", None, geometry), *builds)
 
 
 def blocks_of(columns: int) -> Geometry:
@@ -33,10 +46,7 @@ def _product(name: str, signature: str, epilogue: int, halves: int = 1, prologue
     def flops(M: int, N: int, K: int, V: int = 0) -> int:
         return halves * M * (2 * N * K + epilogue * N + prologue * K)
 
-    kernels = (
-        Kernel("cpu"),
-        Kernel("cuda", None, lambda N, **_: blocks_of(N)),
-    )
+    kernels = (Kernel("cpu"), *in_cuda(lambda N, **_: blocks_of(N)))
     return Op(
         package=__name__, name=name, signature=signature, flops=flops, kernels=kernels, most=most(signature)
     )

@@ -5,9 +5,12 @@
 //
 // A block owns columns of y with all their rows, so what is asked of a column, as batch normalisation does,
 // never leaves it.  The price is that every block reads all of x: as often as there are blocks, from the L2
-// cache.
+// cache.  The text is built three times, as BUILDS in __init__.py says, twice with products on the tensor
+// cores.
 
-#include "../elements.cuh"
+#include "../activation/element.cuh"
+#include "../batchnorm/element.cuh"
+#include "../dropout/element.cuh"
 #include "../fused.cuh"
 
 // For each row of a tile's columns: after(row, column, x w + b), where x is a factor of a product.
@@ -37,7 +40,7 @@ __device__ void forward_tile(int tile, Tiles* tiles, X x, const real* w, const r
 // Threads   block (8, 32), a tile of 8 columns with all rows, 32 at a time; while they multiply, its 8 warps
 //           share K.
 // Memory    498 bytes per element asked for, 495 in sectors, 108 the least.  Each block reads all of x, which
-//           lies in the L2 cache.  Shared memory: 1 wavefront per load, 1.17 per store.
+//           lies in the L2 cache.  Shared memory: 1 wavefront per load, 1.17 per store; tensor_core 1, 1.
 // Limit     bound by the L2 cache, of which every block asks all of x, and by shared memory alike.
 // Barriers  2 per tile, 8 of a warp per tile: two of a warp for each of its K-tiles, two of all in the sum of
 //           a product.  All stay to the last.
@@ -56,7 +59,8 @@ extern "C" __global__ void fused_forward_leaky_relu(real* y, const real* x, cons
 //
 // Threads   block (8, 32), as fused_forward_leaky_relu.
 // Memory    1280 bytes per element asked for, 987 in sectors, 110 the least.  A row of the table is read for
-//           each row of x, which the L1 cache answers.  Shared memory: 1 wavefront per load, 1.17 per store.
+//           each row of x, which the L1 cache answers.  Shared memory: 1 wavefront per load, 1.17 per store;
+//           tensor_core 1, 1.
 // Limit     bound by the L2 cache, of which every block asks all of x, and by shared memory alike.
 // Barriers  2 per tile, 8 of a warp per tile: two of a warp for each of its K-tiles, two of all in the sum of
 //           a product.  All stay to the last.
@@ -75,8 +79,8 @@ extern "C" __global__ void fused_forward_embedding(real* y, const real* x, const
 //   y, mask = dropout(LeakyReLU(x w + b))   reference.py (3)
 //
 // Threads   block (8, 32), as fused_forward_leaky_relu; a thread draws the word of its element.
-// Memory    337 bytes per element asked for, 330 in sectors, 73.1 the least.  Eight bytes of a row of mask
-//           take a sector.  Shared memory: 1 wavefront per load, 1.17 per store.
+// Memory    337 bytes per element asked for, 330 in sectors, 73.1 the least.  Eight bytes of a row of mask take
+//           a sector.  Shared memory: 1 wavefront per load, 1.17 per store; tensor_core 1, 1.
 // Limit     bound by the L2 cache, of which every block asks all of x, and by shared memory alike.
 // Barriers  2 per tile, 4 of a warp per tile: two of a warp for each of its K-tiles, two of all in the sum of
 //           a product.  All stay to the last.
@@ -135,8 +139,8 @@ __device__ void batchnorm_tile(int tile, Tiles* tiles, real* scratch, real* y, r
 //       reference.py (4), (5)
 //
 // Threads   block (8, 32), as fused_forward_leaky_relu, for one half of x after the other.
-// Memory    338 bytes per element asked for, 329 in sectors, 40.6 the least.  A thread keeps r of its first
-//           row for the statistics.  Shared memory: 1 wavefront per load, 1.17 per store.
+// Memory    338 bytes per element asked for, 329 in sectors, 40.6 the least.  A thread keeps r of its first row
+//           for the statistics.  Shared memory: 1 wavefront per load, 1.17 per store; tensor_core 1, 1.
 // Limit     bound by the L2 cache, of which every block asks all of x, and by shared memory alike.
 // Barriers  8 per tile, 8 of a warp per tile: two of a warp for each of its K-tiles, two of all in the sum of
 //           a product.  All stay to the last.  Four in the sums of the statistics.
@@ -160,7 +164,7 @@ extern "C" __global__ void fused_forward_batchnorm(real* y, real* r, real* mean,
 //
 // Threads   block (8, 32), as fused_forward_leaky_relu.
 // Memory    646 bytes per element asked for, 644 in sectors, 73.3 the least.  Each block reads all of x, which
-//           lies in the L2 cache.  Shared memory: 1 wavefront per load, 1.18 per store.
+//           lies in the L2 cache.  Shared memory: 1 wavefront per load, 1.18 per store; tensor_core 1, 1.
 // Limit     bound by the L2 cache, of which every block asks all of x, and by shared memory alike.
 // Barriers  4 per tile, 16 of a warp per tile: two of a warp for each of its K-tiles, two of all in the sum of
 //           a product.  All stay to the last.

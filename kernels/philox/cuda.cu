@@ -8,6 +8,8 @@
 //
 // The cipher, Philox, and that access, store_quad, are in common.cuh, where dropout finds them too.
 
+#include "element.cuh"
+
 // philox_words: the bare generator, for tests against published answers.
 //
 //   words = philox(counter, key)   reference.py (1), (2)
@@ -71,14 +73,7 @@ __device__ void random_normal_tile(int tile, real* y, const long long* iteration
     int block = tile * blockDim.x + threadIdx.x;
     if (4 * block >= n) return;
     Words words = stream_block(block, iteration, seed, stream);
-    Quad<real> values;
-    for (int j = 0; j < 4; j += 2) {
-        real radius = sqrt(-2 * log(uniform(words.v[j]) + (real)(1.0 / 16777216.0)));
-        real angle = 2 * uniform(words.v[j + 1]);  // in units of pi
-        values.v[j] = radius * cospi(angle);
-        values.v[j + 1] = radius * sinpi(angle);
-    }
-    store_quad(y + 4 * block, values, n - 4 * block);
+    store_quad(y + 4 * block, normals(words), n - 4 * block);
 }
 
 extern "C" __global__ void random_normal(real* y, const long long* iteration, unsigned long long seed,
@@ -101,7 +96,7 @@ __device__ void random_integers_tile(int tile, int* y, const long long* iteratio
     if (4 * block >= n) return;
     Words words = stream_block(block, iteration, seed, stream);
     Quad<int> values;
-    for (int j = 0; j < 4; ++j) values.v[j] = (int)(((word64)words.v[j] * high) >> 32);
+    for (int j = 0; j < 4; ++j) values.v[j] = integer_below(words.v[j], high);
     store_quad(y + 4 * block, values, n - 4 * block);
 }
 

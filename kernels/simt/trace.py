@@ -20,13 +20,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..launch import COMMON, Module, Parameter, kernel_parameters
+from ..launch import COMMON, Module, Parameter, kernel_parameters, op_module
 from ..registry import Kernel, Op
 from . import KernelError, Library
 from .compiler import BuildError, build_traced
@@ -144,7 +143,8 @@ def trace(op: Op, kernel: Kernel, arguments: Mapping[str, Any], sizes: Mapping[s
     BuildError : g++ is missing or does not compile the kernels, or addr2line is missing.
     KernelError : an access that lies in no array; as for any launch.
     """
-    recorder, module = _module(op.package)
+    build = kernel.version if kernel.version in op.builds else None
+    recorder, module = _module(op.package, build)
     grid, block = kernel.geometry(**sizes)
     values = (*arguments.values(), *(sizes[dim] for dim in op.dims))
     module.launch(op.function(kernel.version), grid, block, values)
@@ -152,10 +152,9 @@ def trace(op: Op, kernel: Kernel, arguments: Mapping[str, Any], sizes: Mapping[s
 
 
 @cache
-def _module(package: str) -> tuple[Recorder, Module]:
-    folder, recorder = import_module(package), Recorder()
-    cu_path = Path(folder.__file__).with_name("cuda.cu")
-    return recorder, Module(cu_path, recorder, constants=getattr(folder, "CONSTANTS", {}))
+def _module(package: str, build: str | None) -> tuple[Recorder, Module]:
+    recorder = Recorder()
+    return recorder, op_module(package, build, recorder)
 
 
 class Recorder:

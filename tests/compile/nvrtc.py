@@ -68,8 +68,9 @@ def compile_kernels(target: Target) -> dict[str, Resources]:
     """The resources of every kernel of the project, by name."""
     compiler = Compiler(target)
     load = Modules(compiler, target.real)
-    for folder in registry.FOLDERS:
-        load(f"{registry.__package__}.{folder}")
+    for package in (f"{registry.__package__}.{folder}" for folder in registry.FOLDERS):
+        for build in (None, *registry.builds(package)):
+            load(package, build)
     return compiler.resources
 
 

@@ -136,6 +136,11 @@ def versions(backend: str) -> list:
     ]
 
 
+def texts() -> list:
+    """The same of CUDA C++, but of a text that is built several times one build."""
+    return [p for p in versions("cuda") if p.values[1].version not in p.values[0].builds]
+
+
 def each_version(backend: str):
     return pytest.mark.parametrize(("op", "kernel"), versions(backend))
 
@@ -173,7 +178,8 @@ def on_grid(op: Op, kernel: Kernel, modules: Modules, grid: int) -> Callable:
         sizes = op.sizes(arguments)
         most, block = kernel.geometry(**sizes)
         blocks = min(grid, most)
-        modules(op.package).launch(op.function(kernel.version), blocks, block, (*arguments, *sizes.values()))
+        module = modules.of(op, kernel.version)
+        module.launch(op.function(kernel.version), blocks, block, (*arguments, *sizes.values()))
 
     return launch
 

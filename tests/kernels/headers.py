@@ -7,7 +7,7 @@
 An element is one of the op's first destination; a product may count per multiply-add.  The numbers are those of
 a launch at the op's costliest call by the network, or at sizes that follow in brackets: (M = N = 256).  They
 are the first pass's; another one that differs is named behind them: ``; backward_input 24, 132, 16`` after the
-least, ``; backward_input 1, 2`` after the stores.
+least, ``; backward_input 1, 2`` after the stores.  A version that is the same text is named in the same way.
 """
 
 import math
@@ -67,7 +67,7 @@ def header(op, kernel):
     for block in re.finditer(r"(?:^//.*\n)+", text, re.MULTILINE):
         lines = tuple(line.removeprefix("//").removeprefix(" ") for line in block[0].splitlines())
         fields = unwrapped(lines)
-        if op.function(kernel.version) in re.split(r",\s*", fields["purpose"].partition(":")[0]):
+        if op.written(kernel.version) in re.split(r",\s*", fields["purpose"].partition(":")[0]):
             return Header(lines, fields, text[block.end() :].partition("\n// ")[0])
     raise AssertionError(f"{op.function(kernel.version)} has no header")
 
@@ -93,27 +93,27 @@ def sizes_in(memory):
     return sizes
 
 
-def claims(op, fields, sizes):
+def claims(op, fields, sizes, version=None):
     """What a header's fields say in numbers: see :func:`figures`, which has the same keys."""
     match, shared = _MEMORY.match(fields["Memory"]), _SHARED.search(fields["Memory"])
     assert match, f"Memory begins with its numbers: {fields['Memory']}"
     assert ("Shared memory" in fields["Memory"]) == bool(shared), "wavefronts per load and per store"
     asked, per, sectors, least = match.groups()[:4]
-    numbers = _of_pass(op, match["others"]) or [float(n) for n in (asked, sectors, least)]
+    numbers = _of_other(op, version, match["others"]) or [float(n) for n in (asked, sectors, least)]
     said = dict(zip(("asked", "in sectors", "the least"), numbers, strict=True))
     if shared:
         load, store = shared.groups()[:2]
         kinds = {"wavefronts per load": load, "wavefronts per store": store}
         kinds = {kind: float(n) for kind, n in kinds.items() if n}
-        said |= dict(zip(kinds, _of_pass(op, shared["others"]) or kinds.values(), strict=True))
+        said |= dict(zip(kinds, _of_other(op, version, shared["others"]) or kinds.values(), strict=True))
     return {"per": per} | said | _barriers(op, fields.get("Barriers"), sizes)
 
 
-def _of_pass(op, others):
-    """The numbers that stand behind the name of the op's pass, if it is among the others."""
+def _of_other(op, version, others):
+    """The numbers that stand behind the name of the op's pass, or of its version, if it is among the others."""
     for words in others.split("; ")[1:]:
         name, _, numbers = words.partition(" ")
-        if op.name.endswith(f"_{name}"):
+        if name == version or op.name.endswith(f"_{name}"):
             return [float(n) for n in numbers.split(", ")]
     return None
 

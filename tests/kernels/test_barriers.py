@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from cases import on_grid, several_tiles, versions
+from cases import on_grid, several_tiles, texts
 
 from cgan_raw.kernels import launch, simt
 from cgan_raw.kernels.dispatch import Modules
@@ -64,7 +64,7 @@ def run(modules, op, kernel):
         on_grid(op, kernel, modules, 1)(*arguments.values())
 
 
-KERNELS = {parameter.id: parameter.values for parameter in versions("cuda")}
+KERNELS = {parameter.id: parameter.values for parameter in texts()}
 
 
 def files(op):

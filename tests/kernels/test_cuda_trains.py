@@ -32,3 +32,12 @@ def test_the_table_launches_the_version_of_the_contract(monkeypatch, rows, versi
     x, w, y, b = (np.zeros(shape, np.float32) for shape in ((rows, 8), (8, 40), (rows, 40), (40,)))
     make_backend("simt", tf32=tf32).ops.dense_forward(y, x, w, b)
     assert launched == ["dense_forward_" + ("tensor_core" if tf32 else version)]
+
+
+@pytest.mark.parametrize("tf32", [False, True], ids=["float32", "tf32"])
+def test_fused_ops_multiply_as_they_are_told(monkeypatch, tf32):
+    launched = []
+    monkeypatch.setattr(Module, "launch", lambda self, name, *rest: launched.append(name))
+    dx, dy, w, x = (np.zeros(shape, np.float32) for shape in ((9, 8), (9, 40), (8, 40), (9, 8)))
+    make_backend("simt", tf32=tf32).ops.fused_backward_leaky_relu(dx, dy, w, x, 0.2)
+    assert launched == ["fused_backward_leaky_relu" + "_tensor_core" * tf32]

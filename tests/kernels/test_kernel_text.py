@@ -91,7 +91,7 @@ def test_numba_repeats_no_header(folder):
 @each_version("cuda")
 def test_declaration_is_the_signature(op, kernel):
     """Destinations, inputs, scalars, then the sizes in order of appearance; only inputs are const."""
-    parameters = kernel_parameters(source(folder_of(op), "cuda"), "float")[op.function(kernel.version)]
+    parameters = kernel_parameters(source(folder_of(op), "cuda"), "float")[op.written(kernel.version)]
     assert [p.name for p in parameters] == [*(a.name for a in op.arguments), *op.dims]
     for parameter, argument in zip(parameters, op.arguments, strict=False):
         assert parameter.pointer == (argument.dims is not None)
@@ -108,7 +108,7 @@ def written(folder, backend):
 
 def listed(folder, backend):
     kernels = (p.values for p in KERNELS)
-    return {op.function(k.version) for op, k in kernels if k.backend == backend and folder_of(op) == folder}
+    return {op.written(k.version) for op, k in kernels if k.backend == backend and folder_of(op) == folder}
 
 
 @each_file

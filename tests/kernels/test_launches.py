@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from cases import Case, awkward_sizes, each_version
+from cases import Case, awkward_sizes, each_version, texts
 
 from cgan_raw.calls import network_calls
 from cgan_raw.kernels import launch, numba_common, simt
@@ -100,7 +100,7 @@ def assert_one_block_a_tile(op, kernel, modules, counted):
             assert kernel.geometry(**sizes).grid == (counted(op) or 1), sizes  # a sum to one walks no tiles
 
 
-@each_version("cuda")
+@pytest.mark.parametrize(("op", "kernel"), texts())
 def test_blocks_are_tiles(cuda, op, kernel):
     assert_one_block_a_tile(op, kernel, *cuda)
 

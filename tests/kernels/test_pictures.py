@@ -13,9 +13,9 @@ from cgan_raw.kernels.simt.trace import trace
 ITEM = 4  # bytes of an element
 
 
-def picture(version, first):
-    """The lines of a picture from the one that has this text, up to an empty one."""
-    text = (FOLDER / "dense" / f"{version}.cuh").read_text(encoding="utf-8")
+def picture(file, first):
+    """The lines of a file's picture from the one that has this text, up to an empty one."""
+    text = (FOLDER / file).read_text(encoding="utf-8")
     lines = [line.removeprefix("//") for line in text.splitlines()]
     start = next(i for i, line in enumerate(lines) if first in line)
     return lines[start : lines.index("", start)]
@@ -38,7 +38,7 @@ def numbers(line):
 
 
 def test_register_tiled_marks_what_a_thread_owns():
-    _, *lines = picture("register_tiled", "b[0]        b[1]")
+    _, *lines = picture("dense/register_tiled.cuh", "b[0]        b[1]")
     columns = numbers(lines[0])[::2]
     rows = [numbers(line)[0] for line in lines if "#" in line]
     assert [line.count("#") for line in lines if "#" in line] == [len(columns)] * len(rows)
@@ -48,7 +48,7 @@ def test_register_tiled_marks_what_a_thread_owns():
 
 def test_warp_tiled_shows_warps_and_lanes():
     found, warps, lanes = owners("warp_tiled", 128, 128), [], []
-    for line in picture("warp_tiled", "column     0 to 63")[1:]:
+    for line in picture("dense/warp_tiled.cuh", "column     0 to 63")[1:]:
         left, right = numbers(line[:40]), numbers(line[40:])
         if "warp" in line:
             warps.append(left)
@@ -63,7 +63,7 @@ def test_warp_tiled_shows_warps_and_lanes():
 def test_tensor_core_shows_lanes(version):
     """Of c; the tile's first 16 x 8 are a fragment."""
     found, shown = owners(version, 32, 32), []
-    head, *lines = picture("tensor_core", "a    k    0")
+    head, *lines = picture("fragments.cuh", "a    k    0")
     for line in lines:
         row, lanes = numbers(line[:13]), numbers(line[head.index(" c ") :])
         if row and len(lanes) == 6:
