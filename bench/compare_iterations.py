@@ -10,7 +10,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from cgan_raw.config import TrainConfig
+from cgan_raw.config import CGAN, DCGAN, TrainConfig
 from cgan_raw.console import cli
 
 from .report import table
@@ -27,8 +27,9 @@ def main(argv: list[str] | None = None) -> int:
 def _compare(device: str, given: argparse.Namespace) -> int:
     where, batch_size, pace = stamp(CHECKOUT), TrainConfig().batch_size, PACES[device]
     pace = replace(pace, iterations=given.iterations or pace.iterations)
-    out = given.out or RESULTS / f"iteration-{tag(device, where)}.json"
-    names, skipped = ready(device, where["load"])
+    folder = RESULTS if given.model == CGAN else RESULTS / given.model
+    out = given.out or folder / f"iteration-{tag(device, where)}.json"
+    names, skipped = ready(device, where["load"], given.model)
     out.parent.mkdir(parents=True, exist_ok=True)  # fails now, not after measuring
     for times in take_turns(names, batch_size, given.rounds, pace):
         results = {
@@ -52,6 +53,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     )
     usual = ", ".join(f"{device} {pace.iterations}" for device, pace in PACES.items())
     parser.add_argument("--device", choices=PACES, help="gpu where there is one, else cpu")
+    parser.add_argument("--model", choices=(CGAN, DCGAN), default=CGAN, help="what is trained (cgan)")
     parser.add_argument("--rounds", type=positive, default=30, help="turns for each implementation (30)")
     parser.add_argument("--iterations", type=positive, help=f"iterations in a turn ({usual})")
     parser.add_argument("--out", type=Path, help="JSON (bench/results/iteration-DEVICE.json)")

@@ -25,6 +25,8 @@ FILE = CHECKOUT / "tests" / "kernels" / "traces.json"
 #: For what no network calls.
 _SIZES = {"philox_words": {"n": 1024}}
 
+_IMAGES = 2  # of a convolution: each asks for the same, and a trace of all of them takes minutes
+
 
 def cuda_kernels() -> list[tuple[Op, Kernel]]:
     """All but those that are another's text, for arithmetic in three parts: they ask for the same."""
@@ -34,7 +36,8 @@ def cuda_kernels() -> list[tuple[Op, Kernel]]:
 
 def sizes_of(op: Op) -> dict[str, int]:
     """The sizes at which an op's kernels are traced."""
-    return costliest(op) or _SIZES[op.name]
+    sizes = costliest(op) or _SIZES[op.name]
+    return sizes | {"B": _IMAGES} if "stride" in op.dims else sizes
 
 
 @cache

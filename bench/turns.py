@@ -28,6 +28,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from cgan_raw.config import CGAN
 from cgan_raw.devices import gpu
 from cgan_raw.errors import InputError, TrainingError
 
@@ -247,17 +248,18 @@ def default_device() -> str:
     return "cpu" if gpu.fault() else "gpu"
 
 
-def ready(device: str, load: float) -> tuple[list[str], dict[str, str]]:
-    """The names on a device that can run here, and of the others why they cannot, which the user is told.
+def ready(device: str, load: float, model: str = CGAN) -> tuple[list[str], dict[str, str]]:
+    """The names on a device that can train a model here, and of the others why they cannot, which the user is
+    told.
 
     Raises
     ------
     InputError : nothing can.
     """
-    names = [name for name, i in IMPLEMENTATIONS.items() if i.device == device]
+    names = [name for name, i in IMPLEMENTATIONS.items() if (i.device, i.model) == (device, model)]
     skipped = {name: reason for name in names if (reason := IMPLEMENTATIONS[name].missing())}
     if len(skipped) == len(names):
-        raise InputError(next(iter(skipped.values())))
+        raise InputError(next(iter(skipped.values()), f"nothing on {device} trains a {model}"))
     for name, reason in skipped.items():
         print(f"{IMPLEMENTATIONS[name].label}: skipped, {reason}")
     if load > _IDLE:

@@ -48,6 +48,7 @@ _RULES: dict[str, Callable] = {
     "rstd": _uniform(0.5, 2),
     **dict.fromkeys(("v", "w_v", "b_v", "gamma_v", "beta_v", "table_v"), _uniform(0.1, 2)),
     "moving_variance": _uniform(0.1, 2),
+    "squares": _uniform(0.1, 2),
     "seed": _integers(0, 2**64, np.uint64),
     **dict.fromkeys(("stream", "index_stream", "noise_stream", "label_stream"), _integers(0, 2**32)),
     "counters": _integers(0, 2**40),
@@ -71,7 +72,7 @@ def make_arguments(
 
     Parameters
     ----------
-    sizes : a value for each of ``op.dims``; others are ignored.
+    sizes : a value for each of ``op.dims``; others are ignored.  A scalar that is a size has its value there.
     real : the scalar type of the build, float32 or float64.
     given : values that are not to be drawn; arrays are cast to the dtype of the signature.
 
@@ -95,6 +96,8 @@ def _value(op: Op, argument: Argument, sizes, rng, real: np.dtype, given) -> Any
     shape = None if argument.dims is None else argument.shape(sizes)
     if argument.name in given:
         value = given[argument.name]
+    elif argument.size:
+        value = sizes[argument.name]
     elif argument.role == "out":
         value = poisoned(shape, dtype)
     elif argument.name in _RULES:

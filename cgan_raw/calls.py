@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .config import GAN, TrainConfig
+from .config import DCGAN, GAN, TrainConfig
 from .data import load_training
 from .devices.choice import Backend
 from .fused_iteration import FusedIteration
@@ -59,13 +59,17 @@ def network_calls() -> dict[Call, int]:
     """The calls of an iteration with the default settings, and of a fused one, in the registry's order, and how
     often each is made.
 
-    An op that only the setting up calls, or a plain GAN, stands there 0 times, at its largest size.
+    An op that only the setting up calls, or a plain GAN, stands there 0 times, at its largest size; one that
+    only the DCGAN calls, as an iteration of that calls it.
     """
     before, during = record(TrainConfig())
     found = dict(during) | record(TrainConfig(), FusedIteration)[1]
     for other in (before, record(TrainConfig(model=GAN), FusedIteration)[1]):
         for name in {call.op for call in other} - {call.op for call in found}:
             found[max((call for call in other if call.op == name), key=lambda call: call.sizes)] = 0
+    known = {call.op for call in found}
+    convolutional = record(TrainConfig(model=DCGAN))[1]
+    found |= {call: count for call, count in convolutional.items() if call.op not in known}
     order = list(ops())
     return dict(sorted(found.items(), key=lambda item: order.index(item[0].op)))
 

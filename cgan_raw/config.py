@@ -28,9 +28,15 @@ EMBEDDING_LIMIT = 0.05  # Keras's default initialiser for an embedding
 BATCHNORM_EPS = 1e-3  # Keras's default; the first layer's variance is about 2e-4, so it matters
 BATCHNORM_MOMENTUM = 0.8
 
-# What is trained: with the label as an input of both networks, or without (Goodfellow et al. 2014,
-# arXiv:1406.2661).
-CGAN, GAN = MODELS = ("cgan", "gan")
+# The convolutional networks (Radford et al. 2015, arXiv:1511.06434, brought from 64 x 64 pixels to 28 x 28).
+KERNEL, STRIDE, PADDING = 4, 2, 1  # of all convolutions: each halves an image's side, or doubles it
+CHANNELS = (64, 128)  # at 14 x 14 and at 7 x 7
+WEIGHT_DEVIATION = 0.02  # of the normal initial weights; section 4 there
+FACTOR_LIMIT = 1.0  # of the embeddings: they begin as factors of the size of what they multiply
+
+# What is trained: with the label as an input of both networks, without (Goodfellow et al. 2014,
+# arXiv:1406.2661), or with it in convolutional ones.
+CGAN, GAN, DCGAN = MODELS = ("cgan", "gan", "dcgan")
 
 # Adam beside its learning rate and beta1 (Keras's defaults).
 ADAM_BETA2 = 0.999
@@ -72,8 +78,9 @@ class TrainConfig:
             what, types = _KINDS[field.type]
             _require(type(value) in types, field.name, value, what)
         _require(self.model in MODELS, "model", self.model, " or ".join(MODELS))
-        # By 1,024 features, 2^20 rows are what kernels can index.
-        _require(1 <= self.batch_size <= 2**20, "batch_size", self.batch_size, "from 1 to 2^20")
+        # By 1,024 features, 2^20 rows are what kernels can index; images of 64 channels have 12,544.
+        most = 16 if self.model == DCGAN else 20
+        _require(1 <= self.batch_size <= 2**most, "batch_size", self.batch_size, f"from 1 to 2^{most}")
         for name in ("iterations", "log_every", "sample_every", "checkpoint_every"):
             _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         check_seed(self.seed)

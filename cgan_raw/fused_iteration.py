@@ -16,6 +16,7 @@ from .config import (
     BATCHNORM_EPS,
     BATCHNORM_MOMENTUM,
     CGAN,
+    DCGAN,
     DISCRIMINATOR_WIDTHS,
     DROPOUT_RATE,
     GENERATOR_WIDTHS,
@@ -207,6 +208,8 @@ def why_layered(backend: Backend, config: TrainConfig) -> str:
     """What keeps an iteration from being fused, in words; "" if nothing does."""
     if backend.fused_rows == 0:
         return "there are no fused kernels for it"
+    if config.model == DCGAN:
+        return "the fused kernels are for networks of dense layers"
     if config.batch_size > backend.fused_rows:
         return f"the fused kernels are for mini-batches of up to {backend.fused_rows}"
     return ""

@@ -60,7 +60,7 @@ class Generator:
     ----------
     path : the checkpoint's file.
     iteration : training iterations behind it.
-    config : the settings of its run; ``config.model`` is ``"cgan"`` or ``"gan"``.
+    config : the settings of its run; ``config.model`` is ``"cgan"``, ``"gan"`` or ``"dcgan"``.
     """
 
     def __init__(self, path: Path, checkpoint: Checkpoint, backend: Backend, tf32: bool = False):

@@ -8,7 +8,7 @@ iteration to the next lies in arrays of the backend and is advanced there.
 from __future__ import annotations
 
 from . import streams
-from .config import CLASSES, LATENT, PIXELS, TrainConfig
+from .config import CLASSES, DCGAN, LATENT, PIXELS, TrainConfig
 from .data import Dataset
 from .devices.backend import Backend
 from .layers import Mode
@@ -39,7 +39,7 @@ class Iteration(TrainingState):
         self.adam_fake = Adam(self.discriminator.parameters, self.t_fake, config)
         self.adam_generator = Adam(self.generator.parameters, self.t_generator, config)
 
-        self.sampling = Mode(self.y, training=False)
+        self.to_show = Mode(self.y, training=config.model == DCGAN)
         self.on_real = Mode(self.y, training=True, phase=0)
         self.on_fake = Mode(self.y, training=True, phase=1)
         self.on_wanted = Mode(self.wanted, training=True, phase=2)
@@ -48,7 +48,7 @@ class Iteration(TrainingState):
         """One iteration: draw, train D on real and on fake images, train G, record the losses."""
         self.ops.counters_advance(self.counters, self.increments)
         self._draw()
-        fake = self.generator.forward(self.z, self.sampling)
+        fake = self.generator.forward(self.z, self.to_show)
         self._train_discriminator(self.x, self.on_real, self.real_loss, self.adam_real)
         self._train_discriminator(fake, self.on_fake, self.fake_loss, self.adam_fake)
         self._train_generator()

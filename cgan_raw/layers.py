@@ -28,6 +28,14 @@ class Uniform:
 
 
 @dataclass(frozen=True)
+class Normal:
+    """Drawn from N(0, deviation^2), likewise."""
+
+    deviation: float
+    stream: int
+
+
+@dataclass(frozen=True)
 class Constant:
     value: float
 
@@ -37,7 +45,7 @@ class Tensor:
     """What a layer keeps under a name: its shape, how it starts, and whether the optimiser moves it."""
 
     shape: tuple[int, ...]
-    initial: Uniform | Constant
+    initial: Uniform | Normal | Constant
     trained: bool = True
 
 
@@ -87,17 +95,29 @@ class Layer:
 
 
 class Embedding(Layer):
-    """Multiplies each row by the embedding of its label.  It is a network's first layer."""
+    """Multiplies each row by the embedding of its label.  It is a network's first layer.
+
+    Parameters
+    ----------
+    limit : of the initial values.
+    """
 
     weight: Array
     dweight: Array
 
-    def __init__(self, name: str, classes: int, width: int, stream: int):
+    def __init__(
+        self,
+        name: str,
+        classes: int,
+        width: int,
+        stream: int,
+        limit: float = EMBEDDING_LIMIT,
+    ):
         super().__init__(name, width, width)
-        self.classes, self.stream = classes, stream
+        self.classes, self.initial = classes, Uniform(limit, stream)
 
     def tensors(self):
-        return {"weight": Tensor((self.classes, self.outputs), Uniform(EMBEDDING_LIMIT, self.stream))}
+        return {"weight": Tensor((self.classes, self.outputs), self.initial)}
 
     def forward(self, x, mode):
         self.x, self.labels = x, mode.labels
@@ -119,6 +139,8 @@ class Dense(Layer):
     Parameters
     ----------
     first : it is a network's first layer, at whose input nobody asks for the gradient in training.
+    initial : of other weights.
+    has_bias : before a batchnorm a bias has no say, and b stays zero.
     """
 
     weight: Array
@@ -126,16 +148,28 @@ class Dense(Layer):
     dweight: Array
     dbias: Array
 
-    def __init__(self, name: str, inputs: int, outputs: int, stream: int, first: bool = False):
+    def __init__(
+        self,
+        name: str,
+        inputs: int,
+        outputs: int,
+        stream: int,
+        first: bool = False,
+        initial: Normal | None = None,
+        has_bias: bool = True,
+    ):
         super().__init__(name, inputs, outputs)
-        self.stream, self.first = stream, first
+        self.first, self.has_bias = first, has_bias
+        self.initial = initial or Uniform((6 / (inputs + outputs)) ** 0.5, stream)
 
     def tensors(self):
-        limit = (6 / (self.inputs + self.outputs)) ** 0.5
-        return {
-            "weight": Tensor((self.inputs, self.outputs), Uniform(limit, self.stream)),
-            "bias": Tensor((self.outputs,), Constant(0)),
-        }
+        weight = {"weight": Tensor((self.inputs, self.outputs), self.initial)}
+        return weight | {"bias": Tensor((self.outputs,), Constant(0))} if self.has_bias else weight
+
+    def bind(self, backend, rows, values, gradients):
+        super().bind(backend, rows, values, gradients)
+        if not self.has_bias:
+            self.bias = backend.zeros((self.outputs,))
 
     def forward(self, x, mode):
         self.x = x
@@ -145,7 +179,8 @@ class Dense(Layer):
     def backward(self, dy, train):
         if train:
             self.ops.dense_backward_weight(self.dweight, self.x, dy)
-            self.ops.dense_backward_bias(self.dbias, dy)
+            if self.has_bias:
+                self.ops.dense_backward_bias(self.dbias, dy)
             if self.first:
                 return None
         self.ops.dense_backward_input(self.dx, dy, self.weight)
@@ -153,16 +188,19 @@ class Dense(Layer):
 
 
 class LeakyReLU(Layer):
-    def __init__(self, name: str, width: int):
+    """Or a ReLU, whose slope is 0."""
+
+    def __init__(self, name: str, width: int, slope: float = LEAKY_SLOPE):
         super().__init__(name, width, width)
+        self.slope = slope
 
     def forward(self, x, mode):
         self.x = x
-        self.ops.leaky_relu_forward(self.y, x, LEAKY_SLOPE)
+        self.ops.leaky_relu_forward(self.y, x, self.slope)
         return self.y
 
     def backward(self, dy, train):
-        self.ops.leaky_relu_backward(self.dx, dy, self.x, LEAKY_SLOPE)
+        self.ops.leaky_relu_backward(self.dx, dy, self.x, self.slope)
         return self.dx
 
 
@@ -180,7 +218,12 @@ class Tanh(Layer):
 
 
 class BatchNorm(Layer):
-    """Normalises each feature by the batch's statistics in training, else by the moving ones."""
+    """Normalises each feature by the batch's statistics in training, else by the moving ones.
+
+    Parameters
+    ----------
+    pixels : how many of them a row has; their channels are the features, and statistics are over all pixels.
+    """
 
     gamma: Array
     beta: Array
@@ -189,11 +232,12 @@ class BatchNorm(Layer):
     moving_mean: Array
     moving_variance: Array
 
-    def __init__(self, name: str, width: int):
+    def __init__(self, name: str, width: int, pixels: int = 1):
         super().__init__(name, width, width)
+        self.features = width // pixels
 
     def tensors(self):
-        shape = (self.outputs,)
+        shape = (self.features,)
         return {
             "gamma": Tensor(shape, Constant(1)),
             "beta": Tensor(shape, Constant(0)),
@@ -203,26 +247,40 @@ class BatchNorm(Layer):
 
     def bind(self, backend, rows, values, gradients):
         super().bind(backend, rows, values, gradients)
-        self.mean = backend.zeros((self.outputs,))
-        self.rstd = backend.zeros((self.outputs,))
+        self.mean = backend.zeros((self.features,))
+        self.rstd = backend.zeros((self.features,))
+        self.by_pixel = {"y": self._by_pixel(self.y), "dx": self._by_pixel(self.dx)}
+        self.parts = backend.row_parts(len(self.by_pixel["y"]))
+        if self.parts > 1:
+            shape = self.parts, self.features
+            self.sums = backend.zeros(shape), backend.zeros(shape)
+
+    def _by_pixel(self, rows: Array) -> Array:
+        return rows.reshape(-1, self.features)
 
     def forward(self, x, mode):
-        self.x = x
-        if mode.training:
-            self.ops.batchnorm_forward_train(
-                self.y, self.mean, self.rstd, self.moving_mean, self.moving_variance,
-                x, self.gamma, self.beta, BATCHNORM_EPS, BATCHNORM_MOMENTUM,
-            )  # fmt: skip
+        self.x, y = self._by_pixel(x), self.by_pixel["y"]
+        statistics = self.mean, self.rstd, self.moving_mean, self.moving_variance
+        learnt = self.gamma, self.beta, BATCHNORM_EPS, BATCHNORM_MOMENTUM
+        if mode.training and self.parts > 1:
+            self.ops.batchnorm_moments(*self.sums, self.x)
+            self.ops.batchnorm_normalise(y, *statistics, self.x, *self.sums, *learnt)
+        elif mode.training:
+            self.ops.batchnorm_forward_train(y, *statistics, self.x, *learnt)
         else:
             self.ops.batchnorm_forward_inference(
-                self.y, x, self.gamma, self.beta, self.moving_mean, self.moving_variance, BATCHNORM_EPS
+                y, self.x, self.gamma, self.beta, self.moving_mean, self.moving_variance, BATCHNORM_EPS
             )
         return self.y
 
     def backward(self, dy, train):
-        self.ops.batchnorm_backward(
-            self.dx, self.dgamma, self.dbeta, dy, self.x, self.gamma, self.mean, self.rstd
-        )
+        dx, dy = self.by_pixel["dx"], self._by_pixel(dy)
+        given = dy, self.x, self.gamma, self.mean, self.rstd
+        if self.parts > 1:
+            self.ops.batchnorm_sums(*self.sums, dy, self.x, self.mean, self.rstd)
+            self.ops.batchnorm_dx(dx, self.dgamma, self.dbeta, *given, *self.sums)
+        else:
+            self.ops.batchnorm_backward(dx, self.dgamma, self.dbeta, *given)
         return self.dx
 
 

@@ -1,7 +1,7 @@
 """The two networks as lists of layers, and the flat buffers that hold their parameters.
 
 ``model`` says of which GAN a network is: those of the conditional one begin with the embedding of the label,
-those of the plain one are the same without it.
+those of the plain one are the same without it; those of convolutions are in dcgan.py.
 """
 
 from __future__ import annotations
@@ -12,17 +12,33 @@ from itertools import pairwise
 
 import numpy as np
 
-from . import streams
-from .config import CGAN, CLASSES, DISCRIMINATOR_WIDTHS, GENERATOR_WIDTHS, LATENT, PIXELS
+from . import dcgan, streams
+from .config import CGAN, CLASSES, DCGAN, DISCRIMINATOR_WIDTHS, GENERATOR_WIDTHS, LATENT, PIXELS
 from .devices.backend import Backend
 from .devices.turns import TURNS
-from .layers import Array, BatchNorm, Constant, Dense, Dropout, Embedding, Layer, LeakyReLU, Mode, Tanh, Tensor
+from .layers import (
+    Array,
+    BatchNorm,
+    Constant,
+    Dense,
+    Dropout,
+    Embedding,
+    Layer,
+    LeakyReLU,
+    Mode,
+    Normal,
+    Tanh,
+    Tensor,
+    Uniform,
+)
 
 _PADDING = 32  # elements: each parameter starts on a boundary of 128 bytes, which wide loads want
 
 
 def generator_layers(model: str = CGAN) -> list[Layer]:
     """z (B, 100), and the label in a conditional GAN -> image (B, 784) in [-1, 1]."""
+    if model == DCGAN:
+        return dcgan.generator_layers()
     layers = _embedding(model, LATENT, streams.GENERATOR)
     widths = (LATENT, *GENERATOR_WIDTHS, PIXELS)
     for i, (inputs, outputs) in enumerate(pairwise(widths)):
@@ -34,6 +50,8 @@ def generator_layers(model: str = CGAN) -> list[Layer]:
 
 def discriminator_layers(model: str = CGAN) -> list[Layer]:
     """Image (B, 784), and the label in a conditional GAN -> logit (B, 1) of the image being real."""
+    if model == DCGAN:
+        return dcgan.discriminator_layers()
     layers = _embedding(model, PIXELS, streams.DISCRIMINATOR)
     widths = (PIXELS, *DISCRIMINATOR_WIDTHS, 1)
     for i, (inputs, outputs) in enumerate(pairwise(widths)):
@@ -85,14 +103,18 @@ class FlatParameters:
         """Set every value as before iteration 1; m and v are zero from the start."""
         before_training = self.backend.zeros((1,), "int64")
         for name, tensor in self.tensors.items():
-            if isinstance(tensor.initial, Constant):
-                self.backend.write(self.values[name], np.full(tensor.shape, tensor.initial.value))
-                continue
-            flat = self.values[name].reshape(-1)
-            with TURNS:
-                self.backend.ops.random_uniform(
-                    flat, before_training, seed, tensor.initial.stream, tensor.initial.limit
-                )
+            flat, initial, ops = self.values[name].reshape(-1), tensor.initial, self.backend.ops
+            match initial:
+                case Constant():
+                    self.backend.write(flat, np.full(flat.shape, initial.value))
+                case Uniform():
+                    with TURNS:
+                        ops.random_uniform(flat, before_training, seed, initial.stream, initial.limit)
+                case Normal():
+                    with TURNS:
+                        ops.random_normal(flat, before_training, seed, initial.stream)
+                        drawn = self.backend.download(flat)
+                    self.backend.write(flat, drawn * drawn.dtype.type(initial.deviation))
 
 
 class Parameters(FlatParameters):

@@ -9,6 +9,9 @@ SAMPLES = 128  # the noise of sample grids and of everything that is drawn from 
 #: Initial parameters: the embedding, then the dense layers in order.  The classifier has a seed of its own.
 GENERATOR, DISCRIMINATOR, CLASSIFIER = 64, 69, 64
 
+#: The same of the convolutional networks: the embedding, then what has weights, in order.
+DCGAN_GENERATOR, DCGAN_DISCRIMINATOR = 80, 84
+
 
 def dropout(phase: int, index: int) -> int:
     """The masks of a network's dropout layer ``index`` in pass ``phase`` of an iteration."""

@@ -12,6 +12,9 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from .kernels.batchnorm.reference import part_rows
+from .kernels.registry import ops
+
 #: The arguments of a call by name, in float64.
 Arguments = SimpleNamespace
 
@@ -27,9 +30,28 @@ def _batchnorm_dx(a: Arguments) -> tuple[int, np.ndarray]:
     return rows + 10, abs(a.gamma) * a.rstd * (abs(a.dy) + shares)
 
 
+def _dx_of_parts(a: Arguments) -> np.ndarray:
+    size = abs(_normalised(a))
+    shares = (abs(a.dbetas).sum(axis=0) + size * abs(a.dgammas).sum(axis=0)) / len(a.dy)
+    return abs(a.gamma) * a.rstd * (abs(a.dy) + shares)
+
+
+def _by_part(values: np.ndarray, parts: int) -> np.ndarray:
+    """The sums over parts of the rows."""
+    return np.array([values[rows].sum(axis=0) for rows in part_rows(len(values), parts)])
+
+
 def _by_label(values: np.ndarray, labels: np.ndarray, rows: int) -> np.ndarray:
     """For each row of a table, the sum of the values' rows that carry its label."""
     return (labels == np.arange(rows)[:, None]).astype(float) @ values
+
+
+def _convolved(name: str, out: np.ndarray, one: np.ndarray, other: np.ndarray, a: Arguments):
+    """The terms of each sum, and the same op on absolute values."""
+    op, magnitude = ops()[name], np.empty(out.shape)
+    values = (magnitude, abs(one), abs(other), a.stride, a.padding)
+    op.implementation("reference")(*values)
+    return op.product(**op.sizes(values))[2], magnitude
 
 
 #: Destinations that are sums of products: (arguments) -> (K, sum of |products|).
@@ -38,6 +60,13 @@ SUMS: dict[tuple[str, str], Callable[[Arguments], tuple[int, np.ndarray]]] = {
     ("dense_backward_input", "dx"): lambda a: (a.w.shape[1], abs(a.dy) @ abs(a.w.T)),
     ("dense_backward_weight", "dw"): lambda a: (len(a.x), abs(a.x.T) @ abs(a.dy)),
     ("dense_backward_bias", "db"): lambda a: (len(a.dy), abs(a.dy).sum(axis=0)),
+    ("convolution_forward", "y"): lambda a: _convolved("convolution_forward", a.y, a.x, a.w, a),
+    ("convolution_backward_input", "dx"): lambda a: _convolved(
+        "convolution_backward_input", a.dx, a.dy, a.w, a
+    ),
+    ("convolution_backward_weight", "dw"): lambda a: _convolved(
+        "convolution_backward_weight", a.dw, a.x, a.dy, a
+    ),
     ("embedding_backward_table", "dtable"): lambda a: (
         len(a.x),
         _by_label(abs(a.dy * a.x), a.labels, len(a.dtable)),
@@ -46,6 +75,14 @@ SUMS: dict[tuple[str, str], Callable[[Arguments], tuple[int, np.ndarray]]] = {
     # Two of the three factors of each product are rounded before it.
     ("batchnorm_backward", "dgamma"): lambda a: (len(a.dy) + 2, abs(a.dy * _normalised(a)).sum(axis=0)),
     ("batchnorm_backward", "dx"): _batchnorm_dx,
+    ("batchnorm_sums", "dbetas"): lambda a: (len(a.dy), _by_part(abs(a.dy), len(a.dbetas))),
+    ("batchnorm_sums", "dgammas"): lambda a: (
+        len(a.dy) + 2,
+        _by_part(abs(a.dy * _normalised(a)), len(a.dgammas)),
+    ),
+    ("batchnorm_dx", "dbeta"): lambda a: (len(a.dbetas), abs(a.dbetas).sum(axis=0)),
+    ("batchnorm_dx", "dgamma"): lambda a: (len(a.dgammas), abs(a.dgammas).sum(axis=0)),
+    ("batchnorm_dx", "dx"): lambda a: (len(a.dgammas) + 10, _dx_of_parts(a)),
 }
 
 

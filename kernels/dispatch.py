@@ -51,7 +51,8 @@ class LaunchedOp:
         version = self.op.launched(self.kernels, sizes) if self.version is None else self.version
         grid, block = self.kernels[version].geometry(**sizes)
         module = self.modules.of(self.op, version)
-        module.launch(self.op.function(version), grid, block, (*arguments, *sizes.values()))
+        measured = (sizes[name] for name in self.op.measured)
+        module.launch(self.op.function(version), grid, block, (*arguments, *measured))
 
 
 def table(executor, tf32: bool = False) -> Ops:

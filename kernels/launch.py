@@ -219,7 +219,7 @@ def kernel_parameters(source: str, real: str) -> dict[str, tuple[Parameter, ...]
 
 
 def contract_parameters(op: Op, real: str) -> tuple[Parameter, ...]:
-    """What a kernel of an op takes by its contract: its arguments, then the sizes in order of appearance."""
+    """What a kernel of an op takes by its contract: its arguments, then the sizes that are read off them."""
     arguments = (
         Parameter(
             a.name,
@@ -229,7 +229,7 @@ def contract_parameters(op: Op, real: str) -> tuple[Parameter, ...]:
         )
         for a in op.arguments
     )
-    return (*arguments, *(Parameter(d, np.dtype(np.int32), pointer=False, const=False) for d in op.dims))
+    return (*arguments, *(Parameter(d, np.dtype(np.int32), pointer=False, const=False) for d in op.measured))
 
 
 def _parse(kernel: str, declaration: str, dtypes: dict[str, np.dtype]) -> Parameter:

@@ -32,6 +32,7 @@ FOLDERS = (
     "bce",  # reduce to a number
     "batchnorm",  # reduce columns
     "dense",  # tiling
+    "convolution",  # tiling what is gathered
     "bookkeeping",  # bookkeeping on the device
     "fused_forward",  # fusion: a product with a prologue and an epilogue
     "fused_backward",  # fusion with an update
@@ -42,6 +43,9 @@ FOLDERS = (
 MOST_ELEMENTS = 2**30
 
 _ARGUMENT = re.compile(r"(?P<update>&?)(?P<name>\w+)(?:\((?P<dims>[\w,]+)\))?(?::(?P<dtype>\w+))?")
+#: The dtype of a scalar that is one of the sizes: known by its value, where others are read off arrays.
+_SIZE = "size"
+
 _ITEM_BYTES = {"real": 4, "uint8": 1, "uint32": 4, "int32": 4, "int64": 8, "float64": 8}
 
 
@@ -51,13 +55,14 @@ class Argument:
 
     ``dims`` is None for a scalar.  ``role`` is ``"out"`` (written, never read), ``"update"`` (read and written)
     or ``"in"``.  ``dtype`` is ``"real"`` for the scalar type of the build: float32, or float64 in gradient
-    checks.
+    checks.  A scalar may be a size itself, an int32; then ``size`` is true.
     """
 
     name: str
     dims: tuple[str, ...] | None
     dtype: str
     role: str
+    size: bool = False
 
     def shape(self, sizes: dict[str, int]) -> tuple[int, ...]:
         """The array's shape for given sizes, e.g. ``{"B": 32, "C": 512}``; a numeral stands for itself."""
@@ -92,7 +97,7 @@ class Op:
     package : the op's folder as an import name; in it are the module ``reference`` and one per backend.
     name : ``<op>_<pass>``; the function of that name (with ``_<version>`` behind it) is the implementation.
     signature : ``"y(M,N) <- x(M,K) labels(M):int32 slope"``: destinations, inputs, scalars.  ``&p(n)`` is read
-        and written.  The dtype is ``real`` unless it is named.
+        and written.  The dtype is ``real`` unless it is named; ``stride:size`` is a scalar that is a size.
     flops : sizes as keywords -> floating-point operations of one call.
     kernels : the implementations beside the reference.
     backward : names of the ops that make its gradients.  They take their arguments by name from the forward op:
@@ -101,6 +106,7 @@ class Op:
     moved : sizes as keywords -> least bytes moved, where it is not each array once (a gather, say).
     wide : names of arrays that kernels index with 64 bits; all others have at most ``MOST_ELEMENTS`` elements.
     most : by the name of a size, how large it may be.
+    product : sizes as keywords -> (rows, columns, K), of an op that is a matrix product.
     """
 
     package: str
@@ -113,6 +119,7 @@ class Op:
     moved: Callable[..., int] | None = None
     wide: tuple[str, ...] = ()
     most: dict[str, int] = field(default_factory=dict, hash=False)
+    product: Callable[..., tuple[int, int, int]] | None = None
 
     @cached_property
     def arguments(self) -> tuple[Argument, ...]:
@@ -125,6 +132,11 @@ class Op:
     @cached_property
     def dims(self) -> tuple[str, ...]:
         """The names of the sizes, in order of appearance."""
+        return (*self.measured, *(a.name for a in self.arguments if a.size))
+
+    @cached_property
+    def measured(self) -> tuple[str, ...]:
+        """Those that are read off arrays; kernels that are launched take them after the arguments."""
         names = (d for a in self.arguments for d in a.dims or () if not d.isdigit())
         return tuple(dict.fromkeys(names))
 
@@ -138,7 +150,7 @@ class Op:
         )
 
     def sizes(self, values: Sequence) -> dict[str, int]:
-        """The sizes by name, in the order of ``dims``, read off the arrays among a call's values.
+        """The sizes by name, in the order of ``dims``, read off a call's values.
 
         Raises
         ------
@@ -148,6 +160,8 @@ class Op:
         sizes: dict[str, int] = {}
         for argument, value in zip(self.arguments, values, strict=True):
             if argument.dims is None:
+                if argument.size:
+                    sizes[argument.name] = int(value)
                 continue
             fits = len(value.shape) == len(argument.dims) and all(
                 size == (int(dim) if dim.isdigit() else sizes.setdefault(dim, size))
@@ -197,7 +211,9 @@ def _parse(word: str, role: str) -> Argument:
     if match is None:
         raise ValueError(f"not an argument of a signature: {word!r}")
     dims = tuple(match["dims"].split(",")) if match["dims"] else None
-    return Argument(match["name"], dims, match["dtype"] or "real", "update" if match["update"] else role)
+    dtype = match["dtype"] or "real"
+    role = "update" if match["update"] else role
+    return Argument(match["name"], dims, "int32" if dtype == _SIZE else dtype, role, dtype == _SIZE)
 
 
 def builds(package: str) -> dict[str, dict[str, int]]:

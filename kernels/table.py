@@ -9,9 +9,23 @@ class References:
     from .activation.reference import leaky_relu_backward, leaky_relu_forward, tanh_backward, tanh_forward
     from .adam.reference import adam_step
     from .batch.reference import batch_gather
-    from .batchnorm.reference import batchnorm_backward, batchnorm_forward_inference, batchnorm_forward_train
+    from .batchnorm.reference import (
+        batchnorm_backward,
+        batchnorm_dx,
+        batchnorm_forward_inference,
+        batchnorm_forward_train,
+        batchnorm_moments,
+        batchnorm_normalise,
+        batchnorm_sums,
+    )
     from .bce.reference import bce_backward, bce_forward
     from .bookkeeping.reference import counters_advance, losses_record
+    from .convolution.reference import (
+        bias_add,
+        convolution_backward_input,
+        convolution_backward_weight,
+        convolution_forward,
+    )
     from .dense.reference import dense_backward_bias, dense_backward_input, dense_backward_weight, dense_forward
     from .dropout.reference import dropout_backward, dropout_forward
     from .embedding.reference import embedding_backward_input, embedding_backward_table, embedding_forward

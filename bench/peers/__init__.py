@@ -19,13 +19,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from cgan_raw.config import TrainConfig
+from cgan_raw.config import CGAN, DCGAN, TrainConfig
 from cgan_raw.data import load_training
 from cgan_raw.devices import gpu
 from cgan_raw.devices.choice import make_backend
@@ -50,6 +50,7 @@ class Implementation:
     device : where it computes, ``"cpu"`` or ``"gpu"``.
     package, program : what must be installed for it; None is nothing.
     options : what its ``Peer`` is told beside the data.
+    model : what it trains; implementations of one model are compared with each other.
     """
 
     label: str
@@ -58,6 +59,7 @@ class Implementation:
     package: str | None = None
     program: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    model: str = CGAN
 
     def missing(self) -> str | None:
         """Why it cannot run here, or None if it can."""
@@ -74,7 +76,9 @@ class Implementation:
     def make(self, config: TrainConfig) -> Any:
         """Its ``Peer`` on the embedded MNIST, with our initial weights."""
         module = importlib.import_module(f"{__name__}.{self.module}")
-        return module.Peer(config, load_training(config.data), initial_values(config.seed), **self.options)
+        config = replace(config, model=self.model)
+        initial = initial_values(config.seed, self.model)
+        return module.Peer(config, load_training(config.data), initial, **self.options)
 
 
 _GPU, _GPU_TF32 = {"device": "cuda"}, {"device": "cuda", "tf32": True}
@@ -104,6 +108,8 @@ IMPLEMENTATIONS = {
     ),
     "jax_gpu": Implementation("JAX jit + scan", "jax_peer", "gpu", "jax", options=_GPU),
     "jax_gpu_tf32": Implementation("JAX jit + scan, TF32", "jax_peer", "gpu", "jax", options=_GPU_TF32),
+    "ours_dcgan": Implementation("cgan_raw, CPU kernels", "ours", options={"device": "cpu"}, model=DCGAN),
+    "torch_dcgan": Implementation("PyTorch eager", "torch_dcgan_peer", package="torch", model=DCGAN),
 }
 
 _ASK_FOR_A_GPU = {
@@ -125,11 +131,11 @@ def _sees_a_gpu(package: str) -> bool:
         return False
 
 
-def initial_values(seed: int) -> dict[str, dict[str, np.ndarray]]:
+def initial_values(seed: int, model: str = CGAN) -> dict[str, dict[str, np.ndarray]]:
     """Every tensor of both networks before iteration 1, by network and name; dense weights are (in, out)."""
     values = {}
     for network in LAYERS:
-        parameters = Parameters(make_backend("cpu"), network)
+        parameters = Parameters(make_backend("cpu"), network, model)
         parameters.initialise(np.uint64(seed))
         values[network] = parameters.values
     return values

@@ -154,16 +154,19 @@ class Peer:
         device: str = "cpu",
         tf32: bool = False,
     ):
+        self._set_up(config, dataset, device, tf32)
+        self.generator = Generator(initial["generator"], self.rows, device)
+        self.discriminator = Discriminator(initial["discriminator"], device)
+        self.generator_adam = self.make_adam(self.generator.values, config)
+        self.discriminator_adam = self.make_adam(self.discriminator.values, config)
+
+    def _set_up(self, config: TrainConfig, dataset: Dataset, device: str, tf32: bool) -> None:
         torch.set_num_threads(os.cpu_count() or 1)
         torch.set_float32_matmul_precision("high" if tf32 else "highest")
         torch.manual_seed(config.seed)
         self.rows, self.device = config.batch_size, device
         self.images = torch.tensor(dataset.images, device=device)
         self.labels = torch.tensor(dataset.labels, dtype=torch.int64, device=device)
-        self.generator = Generator(initial["generator"], self.rows, device)
-        self.discriminator = Discriminator(initial["discriminator"], device)
-        self.generator_adam = self.make_adam(self.generator.values, config)
-        self.discriminator_adam = self.make_adam(self.discriminator.values, config)
 
     make_adam = staticmethod(Adam)
 

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from ..checkpoint import Checkpoint
-from ..config import CGAN, CLASSES, PIXELS
+from ..config import CLASSES, GAN, PIXELS
 from ..data import Dataset
 from ..devices.backend import Backend
 from ..sampler import Sampler, load_generator, noise
@@ -105,7 +105,7 @@ def measure(backend: Backend, checkpoint: Checkpoint, seed: int, against: Standa
         return parzen(images, training.images[aside], test.images, what)
 
     def look(dataset: Dataset, of: Parzen) -> Figures | Coverage:
-        conditional = checkpoint.config.model == CGAN
+        conditional = checkpoint.config.model != GAN
         return judge.figures(dataset, of) if conditional else judge.coverage(dataset.images, of)
 
     return Evaluation(

@@ -83,7 +83,7 @@ def text(evaluation: Evaluation) -> str:
 
 def places(folder: Path, model: str) -> tuple[Path, Path]:
     """The files that an evaluation leaves in a folder: the figures, and a picture."""
-    return folder / FILE_NAME, folder / ("confusion.png" if model == CGAN else "digits.png")
+    return folder / FILE_NAME, folder / ("confusion.png" if model != GAN else "digits.png")
 
 
 def facts(checkpoint: Checkpoint, backend: Backend, seed: int, tf32: bool) -> dict:

@@ -118,6 +118,8 @@ def _subject(op: Op, kernel: Kernel, given: dict[str, int]) -> Subject:
     elif given:
         why = f"where not given, {why}"
     sizes = {name: given.get(name, network[name]) for name in op.dims}
+    if sizes.get("stride") == 0:
+        raise InputError("--sizes: stride must be at least 1")
     for argument in (a for a in op.arguments if a.dims is not None):
         count = math.prod(argument.shape(sizes))
         if not 1 <= count <= MOST_ELEMENTS:

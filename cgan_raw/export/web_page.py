@@ -12,7 +12,7 @@ from PIL import Image
 
 from .. import streams
 from ..checkpoint import Checkpoint
-from ..config import BATCHNORM_EPS, CGAN, LATENT, LEAKY_SLOPE, SIDE
+from ..config import BATCHNORM_EPS, CGAN, DCGAN, LATENT, LEAKY_SLOPE, SIDE
 from ..devices.choice import make_backend
 from ..errors import InputError
 from ..images import png
@@ -36,8 +36,10 @@ def web_page(checkpoint: Checkpoint, half: bool = False) -> dict[str, bytes]:
 
     Raises
     ------
-    InputError : a weight is too large for float16.
+    InputError : a weight is too large for float16, or the generator has convolutions.
     """
+    if checkpoint.config.model == DCGAN:
+        raise InputError(f"--web: the page has no kernels for a {DCGAN}; --onnx can have it")
     network = {name: checkpoint.tensors[f"generator.{name}"] for name in _names(checkpoint)}
     if half:
         network = {name: _halved(name, tensor) for name, tensor in network.items()}

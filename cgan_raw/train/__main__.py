@@ -12,7 +12,8 @@ from ..console import cli
 from ..console.stopping import SIGNALS
 
 _HELP = {
-    "model": "what to train: a conditional GAN, or a plain one, which cannot be asked for a digit",
+    "model": "what to train: a conditional GAN; a plain one, which cannot be asked for a digit; "
+    "a conditional one of convolutions",
     "iterations": "training iterations in all",
     "batch_size": "images in a mini-batch",
     "seed": "the run's seed, 0 to 2^64 - 1; a run is a function of it",

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 import numpy as np
 
 from ..checkpoint import Checkpoint, save
-from ..config import CGAN, CLASSES, TrainConfig
+from ..config import CLASSES, GAN, TrainConfig
 from ..console.progress import Progress
 from ..console.stopping import Stop
 from ..data import Dataset, load_training
@@ -157,7 +157,7 @@ class Trainer:
 
     def _grid(self):
         """Digits 0 to 9; of a plain GAN, ten images of whatever it draws."""
-        captions = range(CLASSES) if self.config.model == CGAN else None
+        captions = range(CLASSES) if self.config.model != GAN else None
         return grid(self.sampler.images(), captions, _GRID_COLUMNS)
 
     def _save(self) -> None:

@@ -3,7 +3,7 @@ SIMD lanes, each in row order; the destinations of a sum serve as its accumulato
 
 import math
 
-from ..compile import kernel
+from ..compile import device, kernel
 
 
 @kernel
@@ -52,6 +52,89 @@ def batchnorm_backward(dx, dgamma, dbeta, dy, x, gamma, mean, rstd):
             g = dy[b, c]
             dbeta[c] += g
             dgamma[c] += g * ((x[b, c] - mean[c]) * rstd[c])
+    for b in range(rows):
+        for c in range(columns):
+            xhat = (x[b, c] - mean[c]) * rstd[c]
+            dx[b, c] = gamma[c] * rstd[c] * (dy[b, c] - share * (dbeta[c] + xhat * dgamma[c]))
+
+
+@device
+def _part(number, parts, rows):
+    """The rows of a part, from one to before another."""
+    each = (rows + parts - 1) // parts
+    return min(number * each, rows), min((number + 1) * each, rows)
+
+
+@kernel
+def batchnorm_moments(means, squares, x):
+    real, (rows, columns), parts = means.dtype.type, x.shape, len(means)
+    means[:] = 0
+    squares[:] = 0
+    for s in range(parts):
+        first, last = _part(s, parts, rows)
+        mean, square, count = means[s], squares[s], real(max(1, last - first))
+        for b in range(first, last):
+            for c in range(columns):
+                mean[c] += x[b, c]
+        for c in range(columns):
+            mean[c] /= count
+        for b in range(first, last):
+            for c in range(columns):
+                centred = x[b, c] - mean[c]
+                square[c] += centred * centred
+
+
+@kernel
+def batchnorm_normalise(
+    y, mean, rstd, moving_mean, moving_variance, x, means, squares, gamma, beta, eps, momentum
+):
+    real, (rows, columns), parts = y.dtype.type, x.shape, len(means)
+    old, new = real(momentum), real(1.0 - momentum)
+    mean[:] = 0
+    rstd[:] = 0
+    for s in range(parts):
+        first, last = _part(s, parts, rows)
+        for c in range(columns):
+            mean[c] += real(last - first) * means[s, c] / real(rows)
+    for s in range(parts):
+        first, last = _part(s, parts, rows)
+        for c in range(columns):
+            apart = means[s, c] - mean[c]
+            rstd[c] += squares[s, c] + real(last - first) * apart * apart
+    for c in range(columns):
+        variance = rstd[c] / real(rows)
+        rstd[c] = real(1) / math.sqrt(variance + real(eps))
+        moving_mean[c] = old * moving_mean[c] + new * mean[c]
+        moving_variance[c] = old * moving_variance[c] + new * variance
+    for b in range(rows):
+        for c in range(columns):
+            y[b, c] = gamma[c] * ((x[b, c] - mean[c]) * rstd[c]) + beta[c]
+
+
+@kernel
+def batchnorm_sums(dgammas, dbetas, dy, x, mean, rstd):
+    parts = len(dbetas)
+    dgammas[:] = 0
+    dbetas[:] = 0
+    for s in range(parts):
+        first, last = _part(s, parts, x.shape[0])
+        for b in range(first, last):
+            for c in range(x.shape[1]):
+                g = dy[b, c]
+                dbetas[s, c] += g
+                dgammas[s, c] += g * ((x[b, c] - mean[c]) * rstd[c])
+
+
+@kernel
+def batchnorm_dx(dx, dgamma, dbeta, dy, x, gamma, mean, rstd, dgammas, dbetas):
+    rows, columns = x.shape
+    share = dx.dtype.type(1.0 / rows)
+    dgamma[:] = 0
+    dbeta[:] = 0
+    for s in range(len(dbetas)):
+        for c in range(columns):
+            dgamma[c] += dgammas[s, c]
+            dbeta[c] += dbetas[s, c]
     for b in range(rows):
         for c in range(columns):
             xhat = (x[b, c] - mean[c]) * rstd[c]

@@ -138,3 +138,5 @@ extern "C" __global__ void batchnorm_backward(real* dx, real* dgamma, real* dbet
     FOR_EACH_TILE(tile, ceil_div(C, blockDim.x))
     batchnorm_backward_tile(tile, scratch, dx, dgamma, dbeta, dy, x, gamma, mean, rstd, B, C);
 }
+
+#include "parts.cuh"  // the same where one block for 32 columns would be too few

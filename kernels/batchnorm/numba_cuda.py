@@ -3,7 +3,19 @@
 import math
 
 from ..geometry import THREADS
-from ..numba_common import ceil_div, cuda, locate, locate_on_line, my_tiles, real, steps, sum_over_y, tiles_of
+from ..numba_common import (
+    ceil_div,
+    cuda,
+    divide,
+    locate,
+    locate_on_line,
+    my_tiles,
+    real,
+    steps,
+    sum_over_y,
+    tiles_of,
+    uint32,
+)
 from ..numba_source import device, kernel
 
 
@@ -88,3 +100,147 @@ def batchnorm_backward(dx, dgamma, dbeta, dy, x, gamma, mean, rstd, B, C):
     scratch = cuda.shared.array(THREADS, real)
     for tile in my_tiles(ceil_div(C, cuda.blockDim.x)):
         batchnorm_backward_tile(tile, scratch, dx, dgamma, dbeta, dy, x, gamma, mean, rstd, B, C)
+
+
+# Rows in parts ----------------------------------------------------------------------------------------------
+
+
+@device
+def locate_in_part(tile, C):
+    """A tile's part, and this thread's column."""
+    s, across = divide(tile, ceil_div(C, cuda.blockDim.x))
+    return s, uint32(across * cuda.blockDim.x + cuda.threadIdx.x)
+
+
+@device
+def first_row_of(part, S, B):
+    return min(uint32(part * ceil_div(B, S)), uint32(B))
+
+
+@device
+def rows_of(part, S, B):
+    return uint32(first_row_of(part + 1, S, B) - first_row_of(part, S, B))
+
+
+@device
+def my_rows(s, S, C, c, B):
+    """This thread's rows of a part; none beyond the last column."""
+    last = first_row_of(s + 1, S, B) if c < C else 0
+    return steps(first_row_of(s, S, B) + cuda.threadIdx.y, last, cuda.blockDim.y)
+
+
+@device
+def batchnorm_moments_tile(tile, scratch, means, squares, x, S, C, B):
+    s, c = locate_in_part(tile, C)
+    total = real(0)
+    for b in my_rows(s, S, C, c, B):
+        total += x[b, c]
+    mean_s = sum_over_y(total, scratch) / real(max(uint32(1), rows_of(s, S, B)))
+    total = real(0)
+    for b in my_rows(s, S, C, c, B):
+        centred = x[b, c] - mean_s
+        total += centred * centred
+    total = sum_over_y(total, scratch)
+    if c < C and cuda.threadIdx.y == 0:
+        means[s, c] = mean_s
+        squares[s, c] = total
+
+
+@kernel
+def batchnorm_moments(means, squares, x, S, C, B):
+    scratch = cuda.shared.array(THREADS, real)
+    for tile in my_tiles(S * ceil_div(C, cuda.blockDim.x)):
+        batchnorm_moments_tile(tile, scratch, means, squares, x, S, C, B)
+
+
+@device
+def batchnorm_normalise_tile(
+    tile, scratch, y, mean, rstd, moving_mean, moving_variance, x, means, squares, gamma, beta, eps, momentum,
+    B, C, S,
+):  # fmt: skip
+    s, c = locate_in_part(tile, C)
+    parts = S if c < C else 0
+    total = real(0)
+    for p in steps(cuda.threadIdx.y, parts, cuda.blockDim.y):
+        total += real(rows_of(p, S, B)) * means[p, c]
+    mean_c = sum_over_y(total, scratch) / real(B)
+    total = real(0)
+    for p in steps(cuda.threadIdx.y, parts, cuda.blockDim.y):
+        apart = means[p, c] - mean_c
+        total += squares[p, c] + real(rows_of(p, S, B)) * apart * apart
+    variance = sum_over_y(total, scratch) / real(B)
+    if c >= C:
+        return  # no barrier below
+    rstd_c = real(1) / math.sqrt(variance + eps)
+    gamma_c, beta_c = gamma[c], beta[c]
+    for b in my_rows(s, S, C, c, B):
+        y[b, c] = gamma_c * ((x[b, c] - mean_c) * rstd_c) + beta_c
+    if s == 0 and cuda.threadIdx.y == 0:
+        mean[c] = mean_c
+        rstd[c] = rstd_c
+        moving_mean[c] = momentum * moving_mean[c] + (real(1) - momentum) * mean_c
+        moving_variance[c] = momentum * moving_variance[c] + (real(1) - momentum) * variance
+
+
+@kernel
+def batchnorm_normalise(
+    y, mean, rstd, moving_mean, moving_variance, x, means, squares, gamma, beta, eps, momentum, B, C, S
+):
+    scratch = cuda.shared.array(THREADS, real)
+    for tile in my_tiles(S * ceil_div(C, cuda.blockDim.x)):
+        batchnorm_normalise_tile(
+            tile, scratch, y, mean, rstd, moving_mean, moving_variance, x, means, squares, gamma, beta, eps,
+            momentum, B, C, S,
+        )  # fmt: skip
+
+
+@device
+def batchnorm_sums_tile(tile, scratch, dgammas, dbetas, dy, x, mean, rstd, S, C, B):
+    s, c = locate_in_part(tile, C)
+    mean_c = mean[c] if c < C else real(0)
+    rstd_c = rstd[c] if c < C else real(0)
+    dbeta_s, dgamma_s = real(0), real(0)
+    for b in my_rows(s, S, C, c, B):
+        g = dy[b, c]
+        dbeta_s += g
+        dgamma_s += g * ((x[b, c] - mean_c) * rstd_c)
+    dbeta_s = sum_over_y(dbeta_s, scratch)
+    dgamma_s = sum_over_y(dgamma_s, scratch)
+    if c < C and cuda.threadIdx.y == 0:
+        dbetas[s, c] = dbeta_s
+        dgammas[s, c] = dgamma_s
+
+
+@kernel
+def batchnorm_sums(dgammas, dbetas, dy, x, mean, rstd, S, C, B):
+    scratch = cuda.shared.array(THREADS, real)
+    for tile in my_tiles(S * ceil_div(C, cuda.blockDim.x)):
+        batchnorm_sums_tile(tile, scratch, dgammas, dbetas, dy, x, mean, rstd, S, C, B)
+
+
+@device
+def batchnorm_dx_tile(tile, scratch, dx, dgamma, dbeta, dy, x, gamma, mean, rstd, dgammas, dbetas, B, C, S):
+    s, c = locate_in_part(tile, C)
+    parts = S if c < C else 0
+    dbeta_c, dgamma_c = real(0), real(0)
+    for p in steps(cuda.threadIdx.y, parts, cuda.blockDim.y):
+        dbeta_c += dbetas[p, c]
+        dgamma_c += dgammas[p, c]
+    dbeta_c = sum_over_y(dbeta_c, scratch)
+    dgamma_c = sum_over_y(dgamma_c, scratch)
+    if c >= C:
+        return  # no barrier below
+    mean_c, rstd_c, gamma_c = mean[c], rstd[c], gamma[c]
+    for b in my_rows(s, S, C, c, B):
+        xhat = (x[b, c] - mean_c) * rstd_c
+        dx[b, c] = gamma_c * rstd_c * (dy[b, c] - (dbeta_c + xhat * dgamma_c) / real(B))
+    if s == 0 and cuda.threadIdx.y == 0:
+        dbeta[c] = dbeta_c
+        dgamma[c] = dgamma_c
+
+
+@kernel
+def batchnorm_dx(dx, dgamma, dbeta, dy, x, gamma, mean, rstd, dgammas, dbetas, B, C, S):
+    scratch = cuda.shared.array(THREADS, real)
+    for tile in my_tiles(S * ceil_div(C, cuda.blockDim.x)):
+        batchnorm_dx_tile(tile, scratch, dx, dgamma, dbeta, dy, x, gamma, mean, rstd, dgammas, dbetas, B, C, S)

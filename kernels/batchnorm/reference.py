@@ -36,6 +36,20 @@ In inference no row depends on another:
 
     (6)  y = gamma (x - moving_mean) / sqrt(moving_variance + eps) + beta
 
+By parts: part s has n[s] rows, and its own mean[s] and sum of squares q[s] around that.
+
+    (7)  mean[s] = 1/n[s] sum_b x,    q[s] = sum_b (x - mean[s])^2      b in part s
+
+Over a part sum_b (x - mean)^2 = q[s] + n[s] (mean[s] - mean)^2, as sum_b (x - mean[s]) = 0, so those of the
+batch follow without a difference of large numbers:
+
+    (8)  mean = 1/B sum_s n[s] mean[s],    var = 1/B sum_s (q[s] + n[s] (mean[s] - mean)^2)
+
+The sums of (4) are sums of those of the parts:
+
+    (9)  dbeta[s] = sum_b dy,    dgamma[s] = sum_b dy xhat      b in part s
+    (10)  dbeta = sum_s dbeta[s],    dgamma = sum_s dgamma[s]
+
 By hand, two rows of three features.  eps is 9, far more than in use, so that the roots are whole numbers: var
 is 16, 0 and 16, rstd 1/5, 1/3 and 1/5, and xhat = (x - mean) rstd.
 
@@ -86,4 +100,40 @@ def batchnorm_backward(dx, dgamma, dbeta, dy, x, gamma, mean, rstd):
     xhat = (x - mean) * rstd
     dbeta[...] = dy.sum(axis=0)  # (4)
     dgamma[...] = (dy * xhat).sum(axis=0)
+    dx[...] = gamma * rstd * (dy - dbeta / len(x) - xhat * dgamma / len(x))  # (5)
+
+
+def part_rows(rows, count):
+    """The rows of each part: as many in all but the last ones, which may have fewer, or none."""
+    each = -(-rows // count)
+    return [slice(min(s * each, rows), min((s + 1) * each, rows)) for s in range(count)]
+
+
+def batchnorm_moments(means, squares, x):
+    for s, rows in enumerate(part_rows(len(x), len(means))):
+        mean = x[rows].sum(axis=0) / max(1, len(x[rows]))  # (7)
+        means[s], squares[s] = mean, ((x[rows] - mean) ** 2).sum(axis=0)
+
+
+def batchnorm_normalise(
+    y, mean, rstd, moving_mean, moving_variance, x, means, squares, gamma, beta, eps, momentum
+):
+    n = np.array([[len(x[rows])] for rows in part_rows(len(x), len(means))])
+    mean[...] = (n * means).sum(axis=0) / len(x)  # (8)
+    variance = (squares + n * (means - mean) ** 2).sum(axis=0) / len(x)
+    rstd[...] = 1 / np.sqrt(variance + eps)
+    y[...] = gamma * ((x - mean) * rstd) + beta  # (2)
+    moving_mean[...] = momentum * moving_mean + (1 - momentum) * mean  # (3)
+    moving_variance[...] = momentum * moving_variance + (1 - momentum) * variance
+
+
+def batchnorm_sums(dgammas, dbetas, dy, x, mean, rstd):
+    xhat = (x - mean) * rstd
+    for s, rows in enumerate(part_rows(len(x), len(dbetas))):
+        dbetas[s], dgammas[s] = dy[rows].sum(axis=0), (dy[rows] * xhat[rows]).sum(axis=0)  # (9)
+
+
+def batchnorm_dx(dx, dgamma, dbeta, dy, x, gamma, mean, rstd, dgammas, dbetas):
+    dbeta[...], dgamma[...] = dbetas.sum(axis=0), dgammas.sum(axis=0)  # (10)
+    xhat = (x - mean) * rstd
     dx[...] = gamma * rstd * (dy - dbeta / len(x) - xhat * dgamma / len(x))  # (5)

@@ -87,6 +87,7 @@ def _product(name: str, signature: str, sizes, extra_flops=lambda **_: 0, backwa
         kernels=_versions(sizes),
         choose=lambda **named: choose(*sizes(**named)),
         backward=backward,
+        product=sizes,
     )
 
 

@@ -69,7 +69,7 @@ def at(x, i, j):
 
 @function
 def product(out, left, right, start, rows, columns, depth):
-    """out(rows, columns) = left(rows, depth) right(depth, columns) + start, which has one row for all.
+    """out(rows, columns) = left(rows, depth) right(depth, columns) + start, which may be ``out`` itself.
 
     The first tile of a column of tiles copies what it reads of ``right`` into a panel for those below.  The
     last asks for what the next panel is made of: below, or to the right of the block.  Where the whole depth is
@@ -82,7 +82,7 @@ def product(out, left, right, start, rows, columns, depth):
     room, deep = carray(_room_for_panels(right[0]), (_PANELS,)), _slice(depth)
     padded = matrix(carray(_room_for_rows(left[0]), (ROWS * _DEEPEST,)), 0, deep)
     aside = matrix(carray(_room_for_a_tile(out[0]), (ROWS * COLUMNS,)), 0, COLUMNS)
-    tiles, begun = (rows + ROWS - 1) // ROWS, matrix(start[0], start[1], 0)
+    tiles, begun = (rows + ROWS - 1) // ROWS, start
     for d in range(0, depth, deep):
         last = min(deep, depth - d)
         for t in range(tiles):

@@ -18,15 +18,15 @@ def dense_forward(y, x, w, b):
 def dense_backward_input(dx, dy, w):
     """dy w^T, by the transpose of w or by those of dy and dx, whichever is less work: the same sums."""
     if dx.size + dy.size > w.size:
-        _product(dx, dy, _transposed("w", w))
+        _product(dx, dy, transposed("w", w))
         return
-    transposed = scratch("dx", dx.shape[::-1], dx.dtype)
-    _product(transposed, w, _transposed("dy", dy))
-    _transpose(dx, transposed)
+    across = scratch("dx", dx.shape[::-1], dx.dtype)
+    _product(across, w, transposed("dy", dy))
+    _transpose(dx, across)
 
 
 def dense_backward_weight(dw, x, dy):
-    _product(dw, _transposed("x", x), dy)
+    _product(dw, transposed("x", x), dy)
 
 
 def _product(out, left, right):
@@ -34,10 +34,11 @@ def _product(out, left, right):
     _share_product(POOL.ready(), POOL.parts, out, left, right, zeros)
 
 
-def _transposed(name, x):
-    transposed = scratch(name, x.shape[::-1], x.dtype)
-    _transpose(transposed, x)
-    return transposed
+def transposed(name, x):
+    """The transpose of x in a buffer of that name."""
+    across = scratch(name, x.shape[::-1], x.dtype)
+    _transpose(across, x)
+    return across
 
 
 @kernel

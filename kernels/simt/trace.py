@@ -146,7 +146,7 @@ def trace(op: Op, kernel: Kernel, arguments: Mapping[str, Any], sizes: Mapping[s
     build = kernel.version if kernel.version in op.builds else None
     recorder, module = _module(op.package, build)
     grid, block = kernel.geometry(**sizes)
-    values = (*arguments.values(), *(sizes[dim] for dim in op.dims))
+    values = (*arguments.values(), *(sizes[dim] for dim in op.measured))
     module.launch(op.function(kernel.version), grid, block, values)
     return recorder.trace
 

@@ -32,6 +32,16 @@ def finished(small, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def finished_dcgan(small, tmp_path_factory):
+    """A run of a DCGAN that has ended after 12 iterations: its folder."""
+    folder = tmp_path_factory.mktemp("runs") / "dcgan"
+    flags = ("--model", "dcgan", "--iterations", 12, "--log-every", 4, "--sample-every", 6, "--seed", 7)
+    result = call(train.main, *small, *flags, "--out", folder)
+    assert (result.code, result.err) == (0, "")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def finished_gan(small, tmp_path_factory):
     """A run of a plain GAN that has ended after 30 iterations: its folder."""
     folder = tmp_path_factory.mktemp("runs") / "gan"

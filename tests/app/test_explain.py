@@ -250,6 +250,7 @@ def test_default_sizes_are_the_networks():
         (("adam_step", "--sizes", "n=0"), ("--sizes", "0 elements")),
         (("adam_step", "--sizes", "n=9999999999"), ("--sizes", "9999999999 elements")),
         (("adam_step", "--sizes", "M=1"), ("--sizes", "adam_step has no size M; it has n")),
+        (("convolution_forward", "--sizes", "stride=0"), ("--sizes", "stride must be at least 1")),
         (("adam_step", "counters_advance", "--svg", "x.svg"), ("--svg", "one kernel")),
         (("adam_step", "--svg", "x.png"), ("--svg", ".svg")),
         (("adam_step", "--svg", "no/such/folder/x.svg"), ("no/such/folder",)),

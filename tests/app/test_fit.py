@@ -100,7 +100,7 @@ def test_error_is_the_line_that_the_command_prints(case, tmp_path):
     [
         ({"iterations": 2.5}, "--iterations must be a whole number, not 2.5"),
         ({"learning_rate": "fast"}, "--learning-rate must be a number"),
-        ({"model": "vae"}, "--model must be cgan or gan, not vae"),
+        ({"model": "vae"}, "--model must be cgan or gan or dcgan, not vae"),
         ({"data": ""}, "--data must not be empty"),
         ({"out": ""}, "--out must not be empty"),
         ({"resume": ""}, "--resume must not be empty"),

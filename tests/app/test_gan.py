@@ -73,7 +73,7 @@ def test_model_that_does_not_exist_is_refused(tmp_path):
     result = call(train.main, "--model", "vae", "--out", tmp_path / "run")
     assert result.code == 2
     assert "--model" in result.err.splitlines()[-1]
-    with pytest.raises(InputError, match="--model must be cgan or gan, not vae"):
+    with pytest.raises(InputError, match="--model must be cgan or gan or dcgan, not vae"):
         TrainConfig(model="vae")
 
 

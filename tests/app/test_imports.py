@@ -84,7 +84,15 @@ def test_kernels_know_nothing_above_them():
 def test_only_backends_and_those_who_call_or_explain_kernels_know_them():
     knowing = {name for name in modules() if not is_kernel(name) and any(map(is_kernel, own_imports(name)))}
     knowing = {name for name in knowing if not name.startswith("cgan_raw.explain.")}
-    allowed = {"arguments", "calls", "devices.backend", "devices.choice", "devices.gpu", "testing"}
+    allowed = {
+        "arguments",
+        "calls",
+        "devices.backend",
+        "devices.choice",
+        "devices.gpu",
+        "testing",
+        "tolerances",
+    }
     assert knowing <= {f"cgan_raw.{name}" for name in allowed}
 
 

@@ -194,7 +194,7 @@ def test_a_command_that_fails_is_no_success(run_it, codes):
 
 def test_the_real_command_on_the_cpu_has_the_cpus_losses(monkeypatch, tmp_path):
     """The numbers that a run logs, at the seed and with the settings of the comparison; and it is resumed."""
-    monkeypatch.setattr(train, "_DEVICE", ("--device", "cpu", "--quiet"))
+    monkeypatch.setattr(train, "_DEVICE", ("--device", "cpu", "--layered", "--quiet"))
     monkeypatch.setattr(train, "TrainConfig", lambda: SimpleNamespace(iterations=22, log_every=100))
     places = [tmp_path / name for name in ("train.json", "run", "samples.png")]
     assert train.main(*places) == 0

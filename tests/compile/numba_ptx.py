@@ -44,7 +44,7 @@ def compile_kernel(target: Target, op: Op, kernel: Kernel) -> str:
         (_REALS[target.real] if a.dtype == "real" else a.dtype, 0 if a.dims is None else len(a.dims))
         for a in op.arguments
     ]
-    return compile_function(target, function.py_func, [*arrays, *((np.int32, 0) for _ in op.dims)])
+    return compile_function(target, function.py_func, [*arrays, *((np.int32, 0) for _ in op.measured)])
 
 
 def compile_function(

@@ -26,7 +26,9 @@ HOPPER = Target("cuda", (CUDA13,), "sm_90", "float")
 SIZE = 128  # of whatever an op has sizes of
 WARP = 32
 
-KERNELS = [(op, k) for op in ops().values() if not is_fused(op) for k in op.kernels if k.backend == "cuda"]
+#: Not those of images, whose sizes have to fit each other, nor fused ones.
+OPS = [op for op in ops().values() if not is_fused(op) and "stride" not in op.dims]
+KERNELS = [(op, k) for op in OPS for k in op.kernels if k.backend == "cuda"]
 
 #: What a product sums over.
 DEPTH = {"dense_forward": "K", "dense_backward_input": "N", "dense_backward_weight": "M"}

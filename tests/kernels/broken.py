@@ -327,6 +327,30 @@ def swapped_sums(dx, dgamma, dbeta, dy, x, gamma, mean, rstd):
     reference("batchnorm_backward", dx, dbeta, dgamma, dy, x, gamma, mean, rstd)
 
 
+@breaks("batchnorm_moments")
+def moments_about_zero(means, squares, x):
+    """The sum of the squares of x, not of what is left without the mean."""
+    reference("batchnorm_moments", means, squares, x)
+    squares += means * means
+
+
+@breaks("batchnorm_normalise")
+def parts_weigh_the_same(
+    y, mean, rstd, moving_mean, moving_variance, x, means, squares, gamma, beta, eps, momentum
+):
+    """The mean of the parts' means, though the last part has fewer rows."""
+    rest = moving_mean, moving_variance, x, means, squares, gamma, beta, eps, momentum
+    reference("batchnorm_normalise", y, mean, rstd, *rest)
+    mean[...] = means.mean(axis=0)
+
+
+@breaks("batchnorm_dx")
+def first_part_alone(dx, dgamma, dbeta, dy, x, gamma, mean, rstd, dgammas, dbetas):
+    """The sums of one part for those of all."""
+    reference("batchnorm_dx", dx, dgamma, dbeta, dy, x, gamma, mean, rstd, dgammas, dbetas)
+    dgamma[...], dbeta[...] = dgammas[0], dbetas[0]
+
+
 # Products -------------------------------------------------------------------------------------------------
 
 
@@ -368,6 +392,39 @@ def first_row_twice(dw, x, dy):
 def mean_for_sum(db, dy):
     """Divided by the batch."""
     db[...] = dy.mean(axis=0)
+
+
+# Convolutions ---------------------------------------------------------------------------------------------
+
+
+@breaks("convolution_forward")
+def taps_transposed(y, x, w, stride, padding):
+    """w[s,r] for w[r,s]."""
+    reference("convolution_forward", y, x, w.swapaxes(0, 1), stride, padding)
+
+
+@breaks("convolution_forward")
+def padding_forgotten(y, x, w, stride, padding):
+    """The first tap meets pixel 0."""
+    reference("convolution_forward", y, x, w, stride, 0)
+
+
+@breaks("convolution_backward_input")
+def taps_not_reversed(dx, dy, w, stride, padding):
+    """The taps in the order of the forward pass."""
+    reference("convolution_backward_input", dx, dy, w[::-1, ::-1], stride, padding)
+
+
+@breaks("convolution_backward_weight")
+def last_image_missing(dw, x, dy, stride, padding):
+    """The loop over images ends one early."""
+    reference("convolution_backward_weight", dw, x[:-1], dy[:-1], stride, padding)
+
+
+@breaks("bias_add")
+def bias_for_y(y, b):
+    """It is stored, not added."""
+    y[...] = b
 
 
 # Bookkeeping ----------------------------------------------------------------------------------------------

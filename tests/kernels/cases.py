@@ -118,9 +118,53 @@ each_kernel = pytest.mark.parametrize("case", KERNEL_CASES, ids=str)
 each_gradient = pytest.mark.parametrize("case", [c for c in CASES if c.op.backward], ids=str)
 
 
+#: Of a convolution so many sizes multiply that each has few values of its own: the most, and the most where
+#: each thread is run by Python.
+_MOST = {"B": 3, "P": 7, "Q": 9, "N": 70, "H": 13, "W": 11, "C": 37, "R": 5, "stride": 3, "padding": 2}
+_FEWER = _MOST | {"B": 2, "P": 3, "Q": 4, "N": 9, "H": 6, "W": 7, "C": 5}
+
+#: B, P, Q, N, H, W, C, R, stride and padding: the network's, and what is awkward in them: one channel, kernels
+#: of 1 x 1 and 5 x 5, strides of 3 and beyond the kernel, padding beyond it, images too small or too large.
+_CONVOLUTIONS = (
+    *((1, 1, 1, 1, 1, 1, 1, 1, 1, 0), (2, 14, 14, 64, 28, 28, 1, 4, 2, 1), (3, 7, 7, 129, 14, 14, 65, 4, 2, 1)),
+    *((3, 5, 4, 31, 13, 11, 17, 5, 3, 2), (4, 9, 9, 33, 9, 9, 127, 1, 1, 0), (2, 4, 3, 7, 10, 8, 3, 1, 3, 0)),
+    *((2, 3, 2, 5, 7, 9, 2, 3, 2, 4), (5, 8, 8, 1, 8, 8, 1, 3, 1, 1), (1, 9, 7, 2, 2, 3, 40, 5, 3, 1)),
+)
+_SMALL_CONVOLUTIONS = (
+    *((1, 1, 1, 1, 1, 1, 1, 1, 1, 0), (1, 3, 3, 66, 6, 6, 2, 4, 2, 1), (2, 2, 3, 3, 7, 8, 5, 5, 3, 2)),
+    *((2, 2, 2, 7, 5, 4, 3, 1, 3, 0), (1, 3, 2, 5, 2, 3, 1, 3, 2, 4)),
+)
+
+
+#: Two in which every size has a say, the first one for a full Jacobian.
+TYPICAL_CONVOLUTIONS = tuple(
+    dict(zip(_MOST, shape, strict=True))
+    for shape in ((1, 2, 2, 2, 4, 3, 2, 3, 2, 1), (2, 3, 2, 37, 5, 6, 9, 3, 2, 1))
+)
+
+
+def is_convolution(op: Op) -> bool:
+    return "stride" in op.dims
+
+
+def fitted(op: Op, sizes: dict[str, int], small: bool = False) -> dict[str, int]:
+    """The sizes as the op takes them, those of a convolution folded into few values; fewer if ``small``."""
+    if not is_convolution(op):
+        return op.within(sizes)
+    most = _FEWER if small else _MOST
+    folded = {d: (sizes[d] - 1) % most[d] + 1 for d in op.dims}
+    return folded | {"padding": sizes["padding"] % (most["padding"] + 1)}
+
+
 def awkward_sizes(case: Case) -> list[dict[str, int]]:
-    """Eight choices in which each size of the op takes each awkward value once, no two sizes in step."""
+    """Eight choices in which each size of the op takes each awkward value once, no two sizes in step.
+
+    Of a convolution, those listed above.
+    """
     dims = case.op.dims
+    if is_convolution(case.op):
+        shapes = _SMALL_CONVOLUTIONS if case.slow else _CONVOLUTIONS
+        return [dict(zip(_MOST, shape, strict=True)) for shape in shapes]
     values = AWKWARD_AND_SMALL if case.slow and len(dims) > 1 else AWKWARD
     choices = ({d: values[(i + 3 * j) % len(values)] for j, d in enumerate(dims)} for i in range(len(values)))
     return [case.op.within(sizes) for sizes in choices]
@@ -156,6 +200,8 @@ GRIDS = (1, 2, 3)
 
 def several_tiles(op: Op, kernel: Kernel) -> dict[str, int]:
     """Sizes with more tiles than any of ``GRIDS`` has blocks; any, of a kernel that always has one block."""
+    if is_convolution(op):
+        return dict(zip(_MOST, (2, 2, 3, 200, 4, 4, 2, 2, 2, 1), strict=True))
     rest = dict.fromkeys(op.dims, 9)  # of an op with more sizes
     rows = {"M": 35} if is_fused(op) else {}  # their kernels walk rows, 32 at a time
     choices = [op.within(rest | dict(zip(op.dims, shape, strict=False)) | rows) for shape in _SEVERAL_TILES]
@@ -179,7 +225,8 @@ def on_grid(op: Op, kernel: Kernel, modules: Modules, grid: int) -> Callable:
         most, block = kernel.geometry(**sizes)
         blocks = min(grid, most)
         module = modules.of(op, kernel.version)
-        module.launch(op.function(kernel.version), blocks, block, (*arguments, *sizes.values()))
+        measured = (sizes[name] for name in op.measured)
+        module.launch(op.function(kernel.version), blocks, block, (*arguments, *measured))
 
     return launch
 

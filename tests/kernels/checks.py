@@ -32,7 +32,7 @@ def runner(op, kernel, real=np.float32, device=None, shapes=None):
     """
 
     def run(**given):
-        sizes = {d: given.pop(d, 1) for d in op.dims}
+        sizes = {d: given.pop(d, 1) for d in op.dims}  # a scalar that is a size, too
         for argument in op.arguments:
             if argument.dims and argument.name in given:
                 sizes |= zip(argument.dims, np.shape(given[argument.name]), strict=True)
@@ -423,6 +423,63 @@ def exact_backward_bias(run):
     for n, m, _ in run.shapes:
         dy = _integers(m, n)
         np.testing.assert_array_equal(run(dy=dy)["db"], dy.sum(axis=0))
+
+
+# Convolution: the same --------------------------------------------------------------------------------------
+
+#: B, P, Q, N, H, W, C, R, stride, padding.
+CONVOLUTIONS = [
+    *((2, 4, 5, 33, 8, 10, 3, 4, 2, 1), (1, 3, 3, 2, 7, 8, 5, 3, 2, 0), (3, 2, 3, 1, 5, 6, 1, 5, 3, 2)),
+    *((2, 4, 3, 9, 10, 8, 4, 1, 3, 0), (1, 6, 6, 3, 5, 5, 2, 2, 1, 1)),
+]
+
+
+def _patches(x, P, Q, R, stride, padding):
+    """(B, P, Q, R, R, C), element by element."""
+    B, H, W, C = x.shape
+    patches = np.zeros((B, P, Q, R, R, C), x.dtype)
+    for p, q, r, s in np.ndindex(P, Q, R, R):
+        i, j = stride * p - padding + r, stride * q - padding + s
+        if 0 <= i < H and 0 <= j < W:
+            patches[:, p, q, r, s] = x[:, i, j]
+    return patches
+
+
+@check_of("convolution_forward")
+def exact_convolution(run):
+    for B, P, Q, N, H, W, C, R, stride, padding in CONVOLUTIONS:
+        x, w = _integers(B, H, W, C), _integers(R, R, C, N)
+        y = run(x=x, w=w, P=P, Q=Q, stride=stride, padding=padding)["y"]
+        expected = np.einsum("bpqrsc,rscn->bpqn", _patches(x, P, Q, R, stride, padding), w)
+        np.testing.assert_array_equal(y, expected)
+
+
+@check_of("convolution_backward_input")
+def exact_convolution_backward_input(run):
+    """By its definition: the inner products of dy with the convolution of each pixel alone."""
+    for B, P, Q, N, H, W, C, R, stride, padding in CONVOLUTIONS:
+        dy, w = _integers(B, P, Q, N), _integers(R, R, C, N)
+        dx = run(dy=dy, w=w, H=H, W=W, stride=stride, padding=padding)["dx"]
+        pixels = np.eye(H * W, dtype=int).reshape(H * W, H, W, 1)
+        seen = _patches(pixels, P, Q, R, stride, padding)[..., 0]
+        expected = np.einsum("ipqrs,rscn,bpqn->bic", seen, w, dy, optimize=True)
+        np.testing.assert_array_equal(dx.reshape(B, H * W, C), expected)
+
+
+@check_of("convolution_backward_weight")
+def exact_convolution_backward_weight(run):
+    for B, P, Q, N, H, W, C, R, stride, padding in CONVOLUTIONS:
+        x, dy = _integers(B, H, W, C), _integers(B, P, Q, N)
+        dw = run(x=x, dy=dy, R=R, stride=stride, padding=padding)["dw"]
+        expected = np.einsum("bpqrsc,bpqn->rscn", _patches(x, P, Q, R, stride, padding), dy)
+        np.testing.assert_array_equal(dw, expected)
+
+
+@check_of("bias_add")
+def exact_bias(run):
+    for m, n, _ in run.shapes:
+        y, b = _integers(m, n), _integers(n)
+        np.testing.assert_array_equal(run(y=y, b=b)["y"], y + b)
 
 
 # Bookkeeping ----------------------------------------------------------------------------------------------

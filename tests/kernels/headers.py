@@ -124,7 +124,7 @@ def _barriers(op, text, sizes):
         match = _BARRIERS.fullmatch(words)
         assert match, f"Barriers begins with how many there are per tile or per K-tile: {text}"
         count, of_warp, tile = match.groups()
-        rounds = ceil_div(sizes[op.dims[-1]], int(dense.CONSTANTS.get(tile, tile))) if tile else 1
+        rounds = ceil_div(op.product(**sizes)[2], int(dense.CONSTANTS.get(tile, tile))) if tile else 1
         found["of a warp" if of_warp else "barriers"] += int(count) * rounds
     return found
 
@@ -134,7 +134,8 @@ def figures(op, found, sizes, per):
 
     At the contract's geometry a block has one tile.
     """
-    count = math.prod(op.arguments[0].shape(sizes) if per == "element" else sizes.values())
+    multiply_adds = op.flops(**sizes) // 2  # the few additions of a bias are no more than the tolerance
+    count = math.prod(op.arguments[0].shape(sizes)) if per == "element" else multiply_adds
     traced = {"asked": found.asked, "in sectors": 32 * found.sectors, "the least": op.bytes(**sizes)}
     ratios = {key: value / count for key, value in traced.items()}
     for kind in ("load", "store"):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from broken import defects
+from cases import TYPICAL_CONVOLUTIONS, is_convolution
 from checks import CHECKS, runner
 
 from cgan_raw.kernels.registry import ops
@@ -20,7 +21,8 @@ DEFECTS = [
 
 
 def arguments(op):
-    return make_arguments(op, dict.fromkeys(op.dims, 11) | {"K": 12}, np.random.default_rng(5))
+    sizes = TYPICAL_CONVOLUTIONS[1] if is_convolution(op) else dict.fromkeys(op.dims, 11) | {"K": 12, "S": 3}
+    return make_arguments(op, sizes, np.random.default_rng(5))
 
 
 def planted(op, name):
@@ -64,10 +66,12 @@ GRADIENT_DEFECTS = [
 ]
 
 
-@pytest.mark.parametrize("size", [5, 33], ids=["full", "directions"])
+@pytest.mark.parametrize(("number", "size"), [(0, 5), (1, 33)], ids=["full", "directions"])
 @pytest.mark.parametrize(("op", "name", "defect"), GRADIENT_DEFECTS)
-def test_gradcheck_rejects(op, name, defect, size):
+def test_gradcheck_rejects(op, name, defect, number, size):
     sizes = dict.fromkeys(op.dims, size) | {"V": size + 2, "K": size + 1}
+    if is_convolution(op):
+        sizes = TYPICAL_CONVOLUTIONS[number]
     gradcheck(op, implementations("reference"), sizes, np.random.default_rng(0))
     with pytest.raises(AssertionError):
         gradcheck(op, implementations("reference") | {name: defect}, sizes, np.random.default_rng(0))
@@ -115,6 +119,10 @@ CAUGHT = {
     "exact_backward_input": "not_transposed",
     "exact_backward_weight": "first_row_twice",
     "exact_backward_bias": "mean_for_sum",
+    "exact_convolution": "taps_transposed padding_forgotten",
+    "exact_convolution_backward_input": "taps_not_reversed",
+    "exact_convolution_backward_weight": "last_image_missing",
+    "exact_bias": "bias_for_y",
     "counters_are_64_bits_wide": "counters_32_bits",
     "ring_wraps_around": "ring_one_late",
 }

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cases import TYPICAL_CONVOLUTIONS, is_convolution
 from changed import changed
 
 from cgan_raw.kernels import registry, simt
@@ -24,6 +25,10 @@ WRONG = [
     ("bce_forward", None, "b += blockDim.x", "b += blockDim.x + 1"),
     ("batchnorm_forward_train", None, "x[b * C + c] - mean_c", "x[b * C + c]"),
     ("batchnorm_backward", None, "(dbeta_c + xhat * dgamma_c) / B", "dbeta_c / B"),
+    ("batchnorm_moments", None, "max(1, last - first)", "max(1, last - first - 1)"),
+    ("batchnorm_normalise", None, "* apart * apart", "* apart"),
+    ("batchnorm_sums", None, "min(part * ceil_div(B, S), B)", "min(part * ceil_div(B, S), B - 1)"),
+    ("batchnorm_dx", None, "dgamma_c += dgammas[p * C + c]", "dgamma_c += dbetas[p * C + c]"),
     ("losses_record", None, "iteration[0] % R", "iteration[0] % (R + 1)"),
     ("dense_forward", "uncoalesced", "i >= rows || j", "i >= rows - 1 || j"),
     ("dense_forward", "naive", "k < K; ++k", "k < K - 1; ++k"),
@@ -53,6 +58,14 @@ WRONG = [
     ("fused_forward_leaky_relu", "tensor_core_3x", "PARTS == 3", "false"),
     ("fused_draw_embedding", None, "store_quad(h + M * K + i", "store_quad(h + i"),
     ("fused_record", None, "counters[0] % R", "(counters[0] + 1) % R"),
+    ("convolution_forward", "naive", "i < 0 || i >= s.H", "i < 0 || i >= s.H - 1"),
+    ("convolution_backward_input", "naive", "r += s.stride", "++r"),
+    ("convolution_backward_weight", "naive", "s.stride * q - s.padding + t", "s.stride * q - s.padding + r"),
+    ("convolution_forward", "implicit_gemm", "tap / taps * tap_step", "tap % taps * tap_step"),
+    ("convolution_backward_input", "implicit_gemm", "1, -1, top", "1, 1, top"),
+    ("convolution_backward_input", "implicit_gemm", "top = (row + s.padding)", "top = row"),
+    ("convolution_backward_weight", "implicit_gemm", "i < rows)", "i < rows - 1)"),
+    ("bias_add", None, "+= b[n]", "= b[n]"),
 ]
 
 
@@ -71,15 +84,16 @@ def launched(path, op, version, real="float"):
     def call(*arguments):
         sizes = op.sizes(arguments)
         grid, block = _kernel(op, version).geometry(**sizes)
-        module.launch(op.function(version), grid, block, (*arguments, *sizes.values()))
+        module.launch(op.function(version), grid, block, (*arguments, *(sizes[name] for name in op.measured)))
 
     return call
 
 
 def check(path, op, version):
     rounding = _kernel(op, version).rounding
-    for size in (5, 70 if len(op.dims) > 1 else 300):  # a second block, a second K-tile for each warp
+    for number, size in enumerate((5, 70 if len(op.dims) > 1 else 300)):  # a second block, and K-tile of a warp
         sizes = op.within({d: size + 3 * i for i, d in enumerate(op.dims)})
+        sizes = TYPICAL_CONVOLUTIONS[number] if is_convolution(op) else sizes
         arguments = make_arguments(op, sizes, np.random.default_rng(size))
         assert_matches_reference(op, launched(path, op, version), arguments, HOST, rounding)
 

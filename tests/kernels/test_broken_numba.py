@@ -8,6 +8,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from cases import TYPICAL_CONVOLUTIONS, is_convolution, several_tiles
 
 from cgan_raw.kernels import numba_common, simt
 from cgan_raw.kernels.dispatch import LaunchedOp, Modules
@@ -40,6 +41,10 @@ WRONG = [
     ("batchnorm_forward_train", None, "centred = x[b, c] - mean_c", "centred = x[b, c]"),
     ("batchnorm_forward_inference", None, "moving_variance[c] + eps", "moving_variance[c]"),
     ("batchnorm_backward", None, "(dbeta_c + xhat * dgamma_c) / real(B)", "dbeta_c / real(B)"),
+    ("batchnorm_moments", None, "total += centred * centred", "total += centred"),
+    ("batchnorm_normalise", None, "* apart * apart", "* apart"),
+    ("batchnorm_sums", None, "uint32(B))", "uint32(B - 1))"),
+    ("batchnorm_dx", None, "dgamma_c += dgammas[p, c]", "dgamma_c += dbetas[p, c]"),
     ("counters_advance", None, "counters[i] += ", "counters[i] = "),
     ("losses_record", None, "iteration[0] % R", "(iteration[0] + 1) % R"),
     ("dense_forward", "uncoalesced", "i >= rows or j", "i >= rows - 1 or j"),
@@ -50,6 +55,18 @@ WRONG = [
     ("dense_backward_weight", "register_tiled", "left_tile[k, y + i * down]", "left_tile[k, y + i]"),
     ("dense_forward", "split_k", "range(SPLITS)", "range(SPLITS - 1)"),
     ("dense_backward_bias", None, "total += dy[m, n]", "total = dy[m, n]"),
+    ("convolution_forward", "naive", "i < H and j", "i < H - 1 and j"),
+    ("convolution_backward_input", "naive", "steps(r0, R, stride)", "steps(r0, R, 1)"),
+    ("convolution_backward_weight", "naive", "stride * q - padding + s", "stride * q - padding + r"),
+    ("convolution_forward", "implicit_gemm", "int32(r * tap_step)", "int32(s * tap_step)"),
+    ("convolution_backward_input", "implicit_gemm", "taps, 1, -1, top", "taps, 1, 1, top"),
+    (
+        "convolution_backward_weight",
+        "implicit_gemm",
+        "row_of(patches, k0 + k, K)",
+        "row_of(patches, k0 + k, K - 1)",
+    ),
+    ("bias_add", None, "+= b[n]", "= b[n]"),
 ]
 
 #: The same, of what stops a kernel: the error, and what its message says.
@@ -94,6 +111,8 @@ BARRIERS = [
     ("all lanes have read them", "dense_forward", "split_k"),
     ("the sums of all warps are there", "dense_forward", "split_k"),
     ("all have read the sums", "dense_forward", "split_k"),
+    ("both tiles are there", "convolution_forward", "implicit_gemm"),
+    ("all have read them", "convolution_backward_weight", "implicit_gemm"),
 ]
 
 #: The same, of the sums in numba_common.py, and which of the kernels below misses it.
@@ -136,6 +155,8 @@ def _text(name):
 def check(op, version):
     for shape in ((5, 7, 9), (9, 34, 60) if len(op.dims) > 1 else (300,)):  # a K-tile for each warp
         sizes = dict(zip(op.dims, shape, strict=False))
+        if is_convolution(op):
+            sizes = TYPICAL_CONVOLUTIONS[1]
         function = LaunchedOp(op, Modules(interpreter.Executor()), version)
         assert_matches_reference(op, function, make_arguments(op, sizes, np.random.default_rng(1)))
 
@@ -180,11 +201,13 @@ def agrees(op, version, order):
     """Whether one block, which walks all tiles, computes what the reference does."""
     modules = Modules(interpreter.Executor(order))
     kernel = next(k for k in op.kernels if (k.backend, k.version) == ("numba_cuda", version))
-    sizes = dict(zip(op.dims, (33, 9, 70), strict=False))
+    sizes = several_tiles(op, kernel) if is_convolution(op) else dict(zip(op.dims, (33, 9, 70), strict=False))
 
     def in_one_block(*values):
         block = kernel.geometry(**sizes).block
-        modules(op.package).launch(op.function(version), 1, block, (*values, *sizes.values()))
+        modules(op.package).launch(
+            op.function(version), 1, block, (*values, *(sizes[name] for name in op.measured))
+        )
 
     try:
         assert_matches_reference(op, in_one_block, make_arguments(op, sizes, np.random.default_rng(0)))

@@ -24,7 +24,7 @@ def test_parameters_are_the_signature(case):
     """A kernel that is launched takes the sizes after them."""
     function = case.op.implementation(case.kernel.backend, case.kernel.version)
     function = getattr(function, "py_func", function)  # what a Numba dispatcher wraps
-    sizes = () if case.kernel.geometry is None else case.op.dims
+    sizes = () if case.kernel.geometry is None else case.op.measured
     assert tuple(inspect.signature(function).parameters) == (*(a.name for a in case.op.arguments), *sizes)
 
 

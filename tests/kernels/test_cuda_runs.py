@@ -6,7 +6,7 @@
 import ctypes
 
 import numpy as np
-from cases import Case, check_case, each_version, grids, on_grid, several_tiles
+from cases import Case, check_case, each_version, fitted, grids, on_grid, several_tiles
 
 from cgan_raw.kernels import simt
 from cgan_raw.kernels.dispatch import LaunchedOp, Modules
@@ -14,7 +14,7 @@ from cgan_raw.testing import call, make_arguments
 
 
 def drawn(op, size=35):
-    sizes = op.within({d: size + 2 * i for i, d in enumerate(op.dims)})
+    sizes = fitted(op, {d: size + 2 * i for i, d in enumerate(op.dims)})
     return sizes, make_arguments(op, sizes, np.random.default_rng(1), np.float32)
 
 

@@ -92,7 +92,7 @@ def test_numba_repeats_no_header(folder):
 def test_declaration_is_the_signature(op, kernel):
     """Destinations, inputs, scalars, then the sizes in order of appearance; only inputs are const."""
     parameters = kernel_parameters(source(folder_of(op), "cuda"), "float")[op.written(kernel.version)]
-    assert [p.name for p in parameters] == [*(a.name for a in op.arguments), *op.dims]
+    assert [p.name for p in parameters] == [*(a.name for a in op.arguments), *op.measured]
     for parameter, argument in zip(parameters, op.arguments, strict=False):
         assert parameter.pointer == (argument.dims is not None)
         assert parameter.const == (parameter.pointer and argument.role == "in")

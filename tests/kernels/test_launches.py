@@ -87,7 +87,10 @@ def shapes(op, kernel):
 
 def zeros(op, sizes):
     dtypes = {a.name: "float32" if a.dtype == "real" else a.dtype for a in op.arguments}
-    return {a.name: np.zeros(a.shape(sizes), dtypes[a.name]) if a.dims else 1 for a in op.arguments}
+    return {
+        a.name: np.zeros(a.shape(sizes), dtypes[a.name]) if a.dims else sizes.get(a.name, 1)
+        for a in op.arguments
+    }
 
 
 def assert_one_block_a_tile(op, kernel, modules, counted):

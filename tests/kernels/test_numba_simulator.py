@@ -14,6 +14,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from cases import fitted
 
 from cgan_raw.kernels import numba_common
 from cgan_raw.kernels.dispatch import LaunchedOp, Modules
@@ -81,7 +82,7 @@ if __name__ == "__main__":
     _share_one_by_one()
     modules = Modules(Executor())
     for op, kernel in _kernels():
-        sizes = {d: 3 + 2 * i for i, d in enumerate(op.dims)}
+        sizes = fitted(op, {d: 3 + 2 * i for i, d in enumerate(op.dims)}, small=True)
         launched = LaunchedOp(op, modules, kernel.version)
         assert_matches_reference(op, launched, make_arguments(op, sizes, np.random.default_rng(1)))
         print(op.function(kernel.version), flush=True)

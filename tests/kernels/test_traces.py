@@ -78,7 +78,7 @@ def launch(op, kernel, sizes, cu_path=None):
     arguments = make_arguments(op, sizes, np.random.default_rng(0))
     if cu_path is None:
         return trace(op, kernel, arguments, sizes)
-    recorder, values = Recorder(), (*arguments.values(), *(sizes[dim] for dim in op.dims))
+    recorder, values = Recorder(), (*arguments.values(), *(sizes[dim] for dim in op.measured))
     module = op_module(
         op.package, kernel.version if kernel.version in op.builds else None, recorder, cu_path=cu_path
     )

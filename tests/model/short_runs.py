@@ -13,8 +13,9 @@ from cgan_raw.layers import Mode
 dataset = cache(load_training)
 
 
-def make_iteration(backend: str, seed: int = 7, batch: int = 32) -> Iteration:
-    return Iteration(make_backend(backend), TrainConfig(seed=seed, batch_size=batch), dataset(), history=16)
+def make_iteration(backend: str, seed: int = 7, batch: int = 32, model: str = "cgan") -> Iteration:
+    config = TrainConfig(model=model, seed=seed, batch_size=batch)
+    return Iteration(make_backend(backend), config, dataset(), history=16)
 
 
 def run(iteration: Iteration, count: int) -> Iteration:
@@ -38,12 +39,12 @@ def one_update_a_step(it):
 
 def batch_statistics_for_fakes(it):
     """The fakes for the discriminator are made in training mode, which moves the moving statistics twice."""
-    it.sampling = Mode(it.y, training=True)
+    it.to_show = Mode(it.y, training=True)
 
 
 def fakes_of_other_labels(it):
     """The fakes are made for the labels that only the generator's step should see."""
-    it.sampling = Mode(it.wanted, training=False)
+    it.to_show = Mode(it.wanted, training=False)
 
 
 def target_of_fakes(it):

@@ -149,6 +149,12 @@ def test_beyond_the_contracts_rows_it_is_layered():
     assert type(make_iteration(backend, beyond, short_runs.dataset(), 4)) is Iteration
 
 
+def test_networks_of_convolutions_are_layered():
+    backend, dcgan = make_backend("reference"), config("dcgan")
+    assert "dense layers" in why_layered(backend, dcgan)
+    assert type(make_iteration(backend, dcgan, short_runs.dataset(), 4)) is Iteration
+
+
 def test_without_a_fused_kernel_it_is_layered():
     backend = make_backend("reference")
     del backend.ops.fused_record

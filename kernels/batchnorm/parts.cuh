@@ -1,0 +1,183 @@
+// Batch normalisation of many rows of few columns: a block has a part of the rows, and leaves sums of it.
+//
+//      rows      | c = 0 ... 31 | 32 ... 63 |     One launch leaves a row of sums for each part.  In the next
+//      part 0    |   block 0    |  block 1  |     each block adds up the rows of all parts, in their order,
+//      part 1    |   block 2    |  block 3  |     and then goes on with its own part.  The end of a launch is
+//       ...      |     ...      |    ...    |     the only barrier that all blocks have.
+
+// The first row of a part; of the part behind the last one, how many rows there are.
+__device__ inline int first_row_of(int part, int S, int B) {
+    return min(part * ceil_div(B, S), B);
+}
+
+// batchnorm_moments: mean and centred squares of each part of the rows.
+//
+//   mean[s] = 1/n[s] sum_b x,   q[s] = sum_b (x - mean[s])^2   reference.py (7)
+//
+// Threads   block (32, 8), a tile of 32 columns of a part.
+// Memory    792 bytes per element asked for, 792 in sectors, 400 the least.  An element is that of means, for
+//           98 rows; x is read twice, the second time from cache.  Shared memory: 1 wavefront per load, 1 per
+//           store.
+// Limit     bound by bandwidth.
+// Barriers  4 per tile: two in each sum.  Threads with c >= C stay alive to reach them and add zeros.
+// Numerics  two passes, as in batchnorm_forward_train.  Fixed order of additions.
+__device__ void batchnorm_moments_tile(int tile, real* scratch, real* means, real* squares, const real* x,
+                                       int S, int C, int B) {
+    int across = ceil_div(C, blockDim.x), s = tile / across, c = tile % across * blockDim.x + threadIdx.x;
+    int first = first_row_of(s, S, B), last = first_row_of(s + 1, S, B);
+    bool inside = c < C;
+    real sum = 0;
+    for (int b = first + threadIdx.y; inside && b < last; b += blockDim.y) sum += x[b * C + c];
+    real mean_s = sum_over_y(sum, scratch) / max(1, last - first);
+    sum = 0;
+    for (int b = first + threadIdx.y; inside && b < last; b += blockDim.y) {
+        real centred = x[b * C + c] - mean_s;
+        sum += centred * centred;
+    }
+    sum = sum_over_y(sum, scratch);
+    if (inside && threadIdx.y == 0) {
+        means[s * C + c] = mean_s;
+        squares[s * C + c] = sum;
+    }
+}
+
+extern "C" __global__ void batchnorm_moments(real* means, real* squares, const real* x, int S, int C, int B) {
+    __shared__ real scratch[THREADS];
+    FOR_EACH_TILE(tile, S * ceil_div(C, blockDim.x))
+    batchnorm_moments_tile(tile, scratch, means, squares, x, S, C, B);
+}
+
+// batchnorm_normalise: batchnorm_forward_train, by the moments of parts.
+//
+//   mean = 1/B sum_s n[s] mean[s],   var = 1/B sum_s (q[s] + n[s] (mean[s] - mean)^2),
+//   y = gamma (x - mean) rstd + beta,   moving = momentum moving + (1 - momentum) batch
+//       reference.py (2), (3), (8)
+//
+// Threads   block (32, 8), a tile of 32 columns of a part.
+// Memory    16.5 bytes per element asked for, 16.5 in sectors, 8.09 the least.  x is read, y written: 8 bytes.
+//           The rest are the moments, which every block reads from the L2 cache.  Shared memory: 1 wavefront
+//           per load, 1 per store.
+// Limit     bound by bandwidth; with few rows, by the latency of the sums.
+// Barriers  4 per tile: two in each sum.  Threads with c >= C stay alive to reach them and add zeros.
+// Numerics  no difference of large numbers.  Every block computes the same bits; those of part 0 store them.
+__device__ void batchnorm_normalise_tile(int tile, real* scratch, real* y, real* mean, real* rstd,
+                                         real* moving_mean, real* moving_variance, const real* x,
+                                         const real* means, const real* squares, const real* gamma,
+                                         const real* beta, real eps, real momentum, int B, int C, int S) {
+    int across = ceil_div(C, blockDim.x), s = tile / across, c = tile % across * blockDim.x + threadIdx.x;
+    bool inside = c < C;
+    real sum = 0;
+    for (int p = threadIdx.y; inside && p < S; p += blockDim.y)
+        sum += (first_row_of(p + 1, S, B) - first_row_of(p, S, B)) * means[p * C + c];
+    real mean_c = sum_over_y(sum, scratch) / B;
+    sum = 0;
+    for (int p = threadIdx.y; inside && p < S; p += blockDim.y) {
+        real apart = means[p * C + c] - mean_c;
+        sum += squares[p * C + c] + (first_row_of(p + 1, S, B) - first_row_of(p, S, B)) * apart * apart;
+    }
+    real variance = sum_over_y(sum, scratch) / B;
+    if (!inside) return;  // no barrier below
+    real rstd_c = 1 / sqrt(variance + eps), gamma_c = gamma[c], beta_c = beta[c];
+    int last = first_row_of(s + 1, S, B);
+    for (int b = first_row_of(s, S, B) + threadIdx.y; b < last; b += blockDim.y)
+        y[b * C + c] = gamma_c * ((x[b * C + c] - mean_c) * rstd_c) + beta_c;
+    if (s == 0 && threadIdx.y == 0) {
+        mean[c] = mean_c;
+        rstd[c] = rstd_c;
+        moving_mean[c] = momentum * moving_mean[c] + (1 - momentum) * mean_c;
+        moving_variance[c] = momentum * moving_variance[c] + (1 - momentum) * variance;
+    }
+}
+
+extern "C" __global__ void batchnorm_normalise(real* y, real* mean, real* rstd, real* moving_mean,
+                                               real* moving_variance, const real* x, const real* means,
+                                               const real* squares, const real* gamma, const real* beta,
+                                               real eps, real momentum, int B, int C, int S) {
+    __shared__ real scratch[THREADS];
+    FOR_EACH_TILE(tile, S * ceil_div(C, blockDim.x))
+    batchnorm_normalise_tile(tile, scratch, y, mean, rstd, moving_mean, moving_variance, x, means, squares,
+                             gamma, beta, eps, momentum, B, C, S);
+}
+
+// batchnorm_sums: what each part of the rows adds to the gradients of gamma and beta.
+//
+//   dbeta[s] = sum_b dy,   dgamma[s] = sum_b dy xhat   reference.py (9)
+//
+// Threads   block (32, 8), a tile of 32 columns of a part.
+// Memory    856 bytes per element asked for, 856 in sectors, 792 the least.  An element is that of dgammas, for
+//           98 rows of dy and x; a thread loads mean and rstd once for them.  Shared memory: 1 wavefront per
+//           load, 1 per store.
+// Limit     bound by bandwidth.
+// Barriers  4 per tile: two in each sum.  Threads with c >= C stay alive to reach them and add zeros.
+// Numerics  fixed order of additions.
+__device__ void batchnorm_sums_tile(int tile, real* scratch, real* dgammas, real* dbetas, const real* dy,
+                                    const real* x, const real* mean, const real* rstd, int S, int C, int B) {
+    int across = ceil_div(C, blockDim.x), s = tile / across, c = tile % across * blockDim.x + threadIdx.x;
+    int last = first_row_of(s + 1, S, B);
+    bool inside = c < C;
+    real mean_c = inside ? mean[c] : 0, rstd_c = inside ? rstd[c] : 0;
+    real dbeta_s = 0, dgamma_s = 0;
+    for (int b = first_row_of(s, S, B) + threadIdx.y; inside && b < last; b += blockDim.y) {
+        real g = dy[b * C + c];
+        dbeta_s += g;
+        dgamma_s += g * ((x[b * C + c] - mean_c) * rstd_c);
+    }
+    dbeta_s = sum_over_y(dbeta_s, scratch);
+    dgamma_s = sum_over_y(dgamma_s, scratch);
+    if (inside && threadIdx.y == 0) {
+        dbetas[s * C + c] = dbeta_s;
+        dgammas[s * C + c] = dgamma_s;
+    }
+}
+
+extern "C" __global__ void batchnorm_sums(real* dgammas, real* dbetas, const real* dy, const real* x,
+                                          const real* mean, const real* rstd, int S, int C, int B) {
+    __shared__ real scratch[THREADS];
+    FOR_EACH_TILE(tile, S * ceil_div(C, blockDim.x))
+    batchnorm_sums_tile(tile, scratch, dgammas, dbetas, dy, x, mean, rstd, S, C, B);
+}
+
+// batchnorm_dx: batchnorm_backward, by the sums of parts.
+//
+//   dbeta = sum_s dbeta[s],   dgamma = sum_s dgamma[s],   dx = gamma rstd (dy - dbeta / B - xhat dgamma / B)
+//       reference.py (5), (10)
+//
+// Threads   block (32, 8), a tile of 32 columns of a part.
+// Memory    18.2 bytes per element asked for, 18.2 in sectors, 12.1 the least.  dy and x are read, dx written:
+//           12 bytes.  The rest are the sums, which every block reads from the L2 cache.  Shared memory: 1
+//           wavefront per load, 1 per store.
+// Limit     bound by bandwidth; with few rows, by the latency of the sums.
+// Barriers  4 per tile: two in each sum.  Threads with c >= C stay alive to reach them and add zeros.
+// Numerics  fixed order of additions.  Every block computes the same sums; those of part 0 store them.
+__device__ void batchnorm_dx_tile(int tile, real* scratch, real* dx, real* dgamma, real* dbeta, const real* dy,
+                                  const real* x, const real* gamma, const real* mean, const real* rstd,
+                                  const real* dgammas, const real* dbetas, int B, int C, int S) {
+    int across = ceil_div(C, blockDim.x), s = tile / across, c = tile % across * blockDim.x + threadIdx.x;
+    bool inside = c < C;
+    real dbeta_c = 0, dgamma_c = 0;
+    for (int p = threadIdx.y; inside && p < S; p += blockDim.y) {
+        dbeta_c += dbetas[p * C + c];
+        dgamma_c += dgammas[p * C + c];
+    }
+    dbeta_c = sum_over_y(dbeta_c, scratch);
+    dgamma_c = sum_over_y(dgamma_c, scratch);
+    if (!inside) return;  // no barrier below
+    real mean_c = mean[c], rstd_c = rstd[c], gamma_c = gamma[c];
+    int last = first_row_of(s + 1, S, B);
+    for (int b = first_row_of(s, S, B) + threadIdx.y; b < last; b += blockDim.y) {
+        real xhat = (x[b * C + c] - mean_c) * rstd_c;
+        dx[b * C + c] = gamma_c * rstd_c * (dy[b * C + c] - (dbeta_c + xhat * dgamma_c) / B);
+    }
+    if (s == 0 && threadIdx.y == 0) {
+        dbeta[c] = dbeta_c;
+        dgamma[c] = dgamma_c;
+    }
+}
+
+extern "C" __global__ void batchnorm_dx(real* dx, real* dgamma, real* dbeta, const real* dy, const real* x,
+                                        const real* gamma, const real* mean, const real* rstd,
+                                        const real* dgammas, const real* dbetas, int B, int C, int S) {
+    __shared__ real scratch[THREADS];
+    FOR_EACH_TILE(tile, S * ceil_div(C, blockDim.x))
+    batchnorm_dx_tile(tile, scratch, dx, dgamma, dbeta, dy, x, gamma, mean, rstd, dgammas, dbetas, B, C, S);
+}
