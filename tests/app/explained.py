@@ -10,11 +10,16 @@ from cgan_raw.kernels.simt import trace as tracer
 SMALL = ("--sizes", "M=33,N=33,K=33")
 
 
+#: Those of a convolution must fit each other.
+_OF_IMAGES = {"B": 2, "H": 10, "W": 10, "C": 9, "P": 5, "Q": 5, "R": 4, "stride": 2, "padding": 1}
+
+
 @cache
 def small(name):
-    """A kernel with all sizes 33, and its trace: awkward, and a block or two."""
+    """A kernel with all sizes 33, but for convolutions, and its trace: awkward, and a block or two."""
     dims = subject.kernels()[name][0].dims
-    (found,) = subject.subjects([name], ",".join(f"{dim}=33" for dim in dims))
+    sizes = _OF_IMAGES if "stride" in dims else {}
+    (found,) = subject.subjects([name], ",".join(f"{dim}={sizes.get(dim, 33)}" for dim in dims))
     return found, figures.traced(found)
 
 
