@@ -23,7 +23,8 @@ compile: $(VENV)-compile/.compile  ## compile the kernels for every GPU, without
 	$(VENV)-compile/bin/python -m pytest tests/compile $(ARGS)
 
 emulate: $(VENV)-emulate/.emulate  ## run the GPU path, CuPy included, on an emulated GPU; see CONTRIBUTING.md
-	PYTHONPATH="$(CURDIR)/tests/emulate" $(VENV)-emulate/bin/python -m pytest tests/emulate tests/gpu/test_gpu_kernels.py $(ARGS)
+	PYTHONPATH="$(CURDIR)/tests/emulate" $(VENV)-emulate/bin/python -m pytest tests/emulate tests/gpu/test_gpu_kernels.py \
+		-k "not (fused and tensor_core)" --numprocesses auto --dist worksteal $(ARGS)
 
 bench: $(VENV)/.bench  ## measure this machine: kernels, iterations beside PyTorch and JAX, scaling; into bench/results
 	for vectors in "" $(if $(GPU_EXTRA),,"-m bench.avx2"); do \
