@@ -26,7 +26,7 @@ class Modules:
 
     def of(self, op: Op, version: str | None) -> Module | NumbaModule:
         """The kernels among which a version of an op is."""
-        return self(op.package, version if version in op.builds else None)
+        return self(op.package, op.build(version))
 
     def _load(self, package: str, build: str | None) -> Module | NumbaModule:
         if self.backend == "numba_cuda":

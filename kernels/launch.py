@@ -150,7 +150,6 @@ def op_module(
     cu_path : another file in the place of the folder's own.
     """
     folder = import_module(package)
-    constants = getattr(folder, "CONSTANTS", {})
     path = Path(folder.__file__).with_name("cuda.cu") if cu_path is None else cu_path
     constants, suffix = getattr(folder, "CONSTANTS", {}), ""
     if build is not None:

@@ -184,13 +184,13 @@ class Op:
         """The name of the function that implements a version."""
         return self.name if version is None else f"{self.name}_{version}"
 
-    @cached_property
-    def builds(self) -> dict[str, dict[str, int]]:
-        return builds(self.package)
+    def build(self, version: str | None) -> str | None:
+        """The build of the folder's text that a version is in: its own, or the one that all others share."""
+        return version if version in builds(self.package) else None
 
     def written(self, version: str | None) -> str:
         """The name under which a version stands in the source."""
-        return self.name if version in self.builds else self.function(version)
+        return self.function(version) if self.build(version) is None else self.name
 
     def launched(self, versions: Collection[str | None], sizes: dict[str, int]) -> str | None:
         """Which of a backend's versions is launched for these sizes, by the contract's choice."""
@@ -216,6 +216,7 @@ def _parse(word: str, role: str) -> Argument:
     return Argument(match["name"], dims, "int32" if dtype == _SIZE else dtype, role, dtype == _SIZE)
 
 
+@cache
 def builds(package: str) -> dict[str, dict[str, int]]:
     """An op folder's versions that are the text of the one without a name, and what each is compiled with."""
     return getattr(importlib.import_module(package), "BUILDS", {})

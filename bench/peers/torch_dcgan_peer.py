@@ -21,9 +21,7 @@ from cgan_raw.config import (
     PADDING,
     SIDE,
     STRIDE,
-    TrainConfig,
 )
-from cgan_raw.data import Dataset
 
 from . import torch_peer
 
@@ -64,6 +62,10 @@ class Generator(_Network):
         x = fn.conv_transpose2d(x, v["transposed1.weight"], v["transposed1.bias"], STRIDE, PADDING)
         return torch.tanh(x).reshape(len(z), -1)
 
+    def moving_as_ours(self) -> dict[str, Tensor]:
+        variances = {f"{name}.moving_variance": biased for name, biased in self.biased.items()}
+        return {name: t * variances.get(name, 1) for name, t in self.moving.items()}
+
     def _batchnorm(self, name: str, x: Tensor, training: bool) -> Tensor:
         mean, variance = self.moving[f"{name}.moving_mean"], self.moving[f"{name}.moving_variance"]
         variance = variance if training else variance * self.biased[name]
@@ -89,40 +91,17 @@ class Discriminator(_Network):
 class Peer(torch_peer.Peer):
     """See :mod:`bench.peers`."""
 
-    def __init__(
-        self,
-        config: TrainConfig,
-        dataset: Dataset,
-        initial: dict[str, dict[str, np.ndarray]],
-        device: str = "cpu",
-        tf32: bool = False,
-    ):
-        self._set_up(config, dataset, device, tf32)
-        self.generator = Generator(initial["generator"], self.rows, device)
-        self.discriminator = Discriminator(initial["discriminator"], device)
-        self.generator_adam = self.make_adam(self.generator.values, config)
-        self.discriminator_adam = self.make_adam(self.discriminator.values, config)
+    make_generator, make_discriminator = Generator, Discriminator
 
     def sample(self, z: Tensor, labels: Tensor) -> Tensor:
         return self.generator(z, labels, training=True)
 
-    def tensors(self) -> dict[str, np.ndarray]:
-        moving = dict(self.generator.moving)
-        for name, biased in self.generator.biased.items():
-            moving[f"{name}.moving_variance"] = moving[f"{name}.moving_variance"] * biased
-        networks = {"generator": self.generator.values | moving, "discriminator": self.discriminator.values}
-        return {
-            f"{network}.{name}": _to_ours(t.detach()).cpu().numpy()
-            for network, tensors in networks.items()
-            for name, t in tensors.items()
-        }
+    @staticmethod
+    def as_ours(tensor: Tensor) -> Tensor:
+        return tensor.permute(_TORCH_TO_OURS).contiguous() if tensor.ndim == 4 else tensor
 
 
 def _to_torch(tensor: Tensor) -> Tensor:
     if tensor.shape[:2] != (KERNEL, KERNEL):
         return tensor
     return tensor.permute(_OURS_TO_TORCH).contiguous(memory_format=torch.channels_last)
-
-
-def _to_ours(tensor: Tensor) -> Tensor:
-    return tensor.permute(_TORCH_TO_OURS).contiguous() if tensor.ndim == 4 else tensor

@@ -66,6 +66,10 @@ class Generator:
             x = self._batchnorm(f"batchnorm{i}", x, training)
         return torch.tanh(_dense(v, len(GENERATOR_WIDTHS), x))
 
+    def moving_as_ours(self) -> dict[str, Tensor]:
+        """With variances that are biased, as ours are."""
+        return {n: t * self.biased if n.endswith("_variance") else t for n, t in self.moving.items()}
+
     def _batchnorm(self, name: str, x: Tensor, training: bool) -> Tensor:
         mean, variance = self.moving[f"{name}.moving_mean"], self.moving[f"{name}.moving_variance"]
         return fn.batch_norm(
@@ -154,20 +158,18 @@ class Peer:
         device: str = "cpu",
         tf32: bool = False,
     ):
-        self._set_up(config, dataset, device, tf32)
-        self.generator = Generator(initial["generator"], self.rows, device)
-        self.discriminator = Discriminator(initial["discriminator"], device)
-        self.generator_adam = self.make_adam(self.generator.values, config)
-        self.discriminator_adam = self.make_adam(self.discriminator.values, config)
-
-    def _set_up(self, config: TrainConfig, dataset: Dataset, device: str, tf32: bool) -> None:
         torch.set_num_threads(os.cpu_count() or 1)
         torch.set_float32_matmul_precision("high" if tf32 else "highest")
         torch.manual_seed(config.seed)
         self.rows, self.device = config.batch_size, device
         self.images = torch.tensor(dataset.images, device=device)
         self.labels = torch.tensor(dataset.labels, dtype=torch.int64, device=device)
+        self.generator = self.make_generator(initial["generator"], self.rows, device)
+        self.discriminator = self.make_discriminator(initial["discriminator"], device)
+        self.generator_adam = self.make_adam(self.generator.values, config)
+        self.discriminator_adam = self.make_adam(self.discriminator.values, config)
 
+    make_generator, make_discriminator = Generator, Discriminator
     make_adam = staticmethod(Adam)
 
     @property
@@ -175,16 +177,18 @@ class Peer:
         return self.generator_adam.t
 
     def tensors(self) -> dict[str, np.ndarray]:
-        moving = dict(self.generator.moving)
-        for name in moving:
-            if name.endswith(".moving_variance"):
-                moving[name] = moving[name] * self.generator.biased
+        moving = self.generator.moving_as_ours()
         networks = {"generator": self.generator.values | moving, "discriminator": self.discriminator.values}
         return {
-            f"{n}.{name}": t.detach().cpu().numpy()
-            for n, tensors in networks.items()
+            f"{network}.{name}": self.as_ours(t.detach()).cpu().numpy()
+            for network, tensors in networks.items()
             for name, t in tensors.items()
         }
+
+    @staticmethod
+    def as_ours(tensor: Tensor) -> Tensor:
+        """With the axes in our order."""
+        return tensor
 
     def run(self, iterations: int, draws: Draws | None = None) -> np.ndarray:
         recorded = []

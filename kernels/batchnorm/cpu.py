@@ -6,11 +6,35 @@ import math
 from ..compile import device, kernel
 
 
+@device
+def _normalise(y, mean, rstd, moving_mean, moving_variance, x, gamma, beta, eps, momentum):
+    """From the mean and, in rstd, the sums of squares on."""
+    real, (rows, columns) = y.dtype.type, x.shape
+    old, new = real(momentum), real(1.0 - momentum)
+    for c in range(columns):
+        variance = rstd[c] / real(rows)
+        rstd[c] = real(1) / math.sqrt(variance + real(eps))
+        moving_mean[c] = old * moving_mean[c] + new * mean[c]
+        moving_variance[c] = old * moving_variance[c] + new * variance
+    for b in range(rows):
+        for c in range(columns):
+            y[b, c] = gamma[c] * ((x[b, c] - mean[c]) * rstd[c]) + beta[c]
+
+
+@device
+def _input_gradient(dx, dgamma, dbeta, dy, x, gamma, mean, rstd):
+    rows, columns = x.shape
+    share = dx.dtype.type(1.0 / rows)
+    for b in range(rows):
+        for c in range(columns):
+            xhat = (x[b, c] - mean[c]) * rstd[c]
+            dx[b, c] = gamma[c] * rstd[c] * (dy[b, c] - share * (dbeta[c] + xhat * dgamma[c]))
+
+
 @kernel
 def batchnorm_forward_train(y, mean, rstd, moving_mean, moving_variance, x, gamma, beta, eps, momentum):
     rows, columns = x.shape
     real = y.dtype.type
-    old, new = real(momentum), real(1.0 - momentum)
     mean[:] = 0
     for b in range(rows):
         for c in range(columns):
@@ -22,14 +46,7 @@ def batchnorm_forward_train(y, mean, rstd, moving_mean, moving_variance, x, gamm
         for c in range(columns):
             centred = x[b, c] - mean[c]
             rstd[c] += centred * centred
-    for c in range(columns):
-        variance = rstd[c] / real(rows)
-        rstd[c] = real(1) / math.sqrt(variance + real(eps))
-        moving_mean[c] = old * moving_mean[c] + new * mean[c]
-        moving_variance[c] = old * moving_variance[c] + new * variance
-    for b in range(rows):
-        for c in range(columns):
-            y[b, c] = gamma[c] * ((x[b, c] - mean[c]) * rstd[c]) + beta[c]
+    _normalise(y, mean, rstd, moving_mean, moving_variance, x, gamma, beta, eps, momentum)
 
 
 @kernel
@@ -44,7 +61,6 @@ def batchnorm_forward_inference(y, x, gamma, beta, moving_mean, moving_variance,
 @kernel
 def batchnorm_backward(dx, dgamma, dbeta, dy, x, gamma, mean, rstd):
     rows, columns = x.shape
-    share = dx.dtype.type(1.0 / rows)
     dgamma[:] = 0
     dbeta[:] = 0
     for b in range(rows):
@@ -52,10 +68,7 @@ def batchnorm_backward(dx, dgamma, dbeta, dy, x, gamma, mean, rstd):
             g = dy[b, c]
             dbeta[c] += g
             dgamma[c] += g * ((x[b, c] - mean[c]) * rstd[c])
-    for b in range(rows):
-        for c in range(columns):
-            xhat = (x[b, c] - mean[c]) * rstd[c]
-            dx[b, c] = gamma[c] * rstd[c] * (dy[b, c] - share * (dbeta[c] + xhat * dgamma[c]))
+    _input_gradient(dx, dgamma, dbeta, dy, x, gamma, mean, rstd)
 
 
 @device
@@ -89,7 +102,6 @@ def batchnorm_normalise(
     y, mean, rstd, moving_mean, moving_variance, x, means, squares, gamma, beta, eps, momentum
 ):
     real, (rows, columns), parts = y.dtype.type, x.shape, len(means)
-    old, new = real(momentum), real(1.0 - momentum)
     mean[:] = 0
     rstd[:] = 0
     for s in range(parts):
@@ -101,14 +113,7 @@ def batchnorm_normalise(
         for c in range(columns):
             apart = means[s, c] - mean[c]
             rstd[c] += squares[s, c] + real(last - first) * apart * apart
-    for c in range(columns):
-        variance = rstd[c] / real(rows)
-        rstd[c] = real(1) / math.sqrt(variance + real(eps))
-        moving_mean[c] = old * moving_mean[c] + new * mean[c]
-        moving_variance[c] = old * moving_variance[c] + new * variance
-    for b in range(rows):
-        for c in range(columns):
-            y[b, c] = gamma[c] * ((x[b, c] - mean[c]) * rstd[c]) + beta[c]
+    _normalise(y, mean, rstd, moving_mean, moving_variance, x, gamma, beta, eps, momentum)
 
 
 @kernel
@@ -127,15 +132,10 @@ def batchnorm_sums(dgammas, dbetas, dy, x, mean, rstd):
 
 @kernel
 def batchnorm_dx(dx, dgamma, dbeta, dy, x, gamma, mean, rstd, dgammas, dbetas):
-    rows, columns = x.shape
-    share = dx.dtype.type(1.0 / rows)
     dgamma[:] = 0
     dbeta[:] = 0
     for s in range(len(dbetas)):
-        for c in range(columns):
+        for c in range(x.shape[1]):
             dgamma[c] += dgammas[s, c]
             dbeta[c] += dbetas[s, c]
-    for b in range(rows):
-        for c in range(columns):
-            xhat = (x[b, c] - mean[c]) * rstd[c]
-            dx[b, c] = gamma[c] * rstd[c] * (dy[b, c] - share * (dbeta[c] + xhat * dgamma[c]))
+    _input_gradient(dx, dgamma, dbeta, dy, x, gamma, mean, rstd)

@@ -11,6 +11,8 @@
 // A tile is 32 features with all their rows, so statistics never leave the block: mean, variance and the
 // normalised values come out of one kernel.
 
+#include "element.cuh"
+
 // batchnorm_forward_train: normalise each feature over the batch; keep mean and rstd for the backward pass.
 //
 //   y = gamma (x - mean) rstd + beta,   rstd = 1 / sqrt(var + eps),
@@ -32,28 +34,15 @@ __device__ void batchnorm_forward_train_tile(int tile, real* scratch, real* y, r
                                              int B, int C) {
     int c = tile * blockDim.x + threadIdx.x;
     bool inside = c < C;
-    real sum = 0;
-    for (int b = threadIdx.y; inside && b < B; b += blockDim.y) sum += x[b * C + c];
-    real mean_c = sum_over_y(sum, scratch) / B;
-    sum = 0;
-    for (int b = threadIdx.y; inside && b < B; b += blockDim.y) {
-        real centred = x[b * C + c] - mean_c;
-        sum += centred * centred;
-    }
-    real variance = sum_over_y(sum, scratch) / B;
+    auto column = [&](int b) { return x[b * C + c]; };
+    Moments of = column_moments(column, inside, B, eps, scratch);
     if (!inside) return;  // no barrier below
-    real rstd_c = 1 / sqrt(variance + eps);
     // Loaded before the loop: in it they would be loaded for every row, because a compiler must assume that
     // the store to y changes them.
     real gamma_c = gamma[c], beta_c = beta[c];
     for (int b = threadIdx.y; b < B; b += blockDim.y)
-        y[b * C + c] = gamma_c * ((x[b * C + c] - mean_c) * rstd_c) + beta_c;
-    if (threadIdx.y == 0) {
-        mean[c] = mean_c;
-        rstd[c] = rstd_c;
-        moving_mean[c] = momentum * moving_mean[c] + (1 - momentum) * mean_c;
-        moving_variance[c] = momentum * moving_variance[c] + (1 - momentum) * variance;
-    }
+        y[b * C + c] = normalised(column(b), of.mean, of.rstd, gamma_c, beta_c);
+    if (threadIdx.y == 0) keep_moments(mean, rstd, moving_mean, moving_variance, c, of, momentum);
 }
 
 extern "C" __global__ void batchnorm_forward_train(real* y, real* mean, real* rstd, real* moving_mean,
@@ -81,7 +70,7 @@ __device__ void batchnorm_forward_inference_tile(int tile, real* y, const real* 
     int b, c;
     if (!locate(tile, B, C, &b, &c)) return;
     real rstd_c = 1 / sqrt(moving_variance[c] + eps);
-    y[b * C + c] = gamma[c] * ((x[b * C + c] - moving_mean[c]) * rstd_c) + beta[c];
+    y[b * C + c] = normalised(x[b * C + c], moving_mean[c], rstd_c, gamma[c], beta[c]);
 }
 
 extern "C" __global__ void batchnorm_forward_inference(real* y, const real* x, const real* gamma,
@@ -111,23 +100,16 @@ __device__ void batchnorm_backward_tile(int tile, real* scratch, real* dx, real*
     int c = tile * blockDim.x + threadIdx.x;
     bool inside = c < C;
     real mean_c = inside ? mean[c] : 0, rstd_c = inside ? rstd[c] : 0;
-    real dbeta_c = 0, dgamma_c = 0;
-    for (int b = threadIdx.y; inside && b < B; b += blockDim.y) {
-        real g = dy[b * C + c];
-        dbeta_c += g;
-        dgamma_c += g * ((x[b * C + c] - mean_c) * rstd_c);
-    }
-    dbeta_c = sum_over_y(dbeta_c, scratch);
-    dgamma_c = sum_over_y(dgamma_c, scratch);
+    auto arriving = [&](int b) { return dy[b * C + c]; };
+    auto column = [&](int b) { return x[b * C + c]; };
+    NormGradients of = column_gradients(arriving, column, mean_c, rstd_c, inside, B, scratch);
     if (!inside) return;  // no barrier below
     real gamma_c = gamma[c];
-    for (int b = threadIdx.y; b < B; b += blockDim.y) {
-        real xhat = (x[b * C + c] - mean_c) * rstd_c;
-        dx[b * C + c] = gamma_c * rstd_c * (dy[b * C + c] - (dbeta_c + xhat * dgamma_c) / B);
-    }
+    for (int b = threadIdx.y; b < B; b += blockDim.y)
+        dx[b * C + c] = normalised_gradient(arriving(b), column(b), mean_c, rstd_c, gamma_c, of, B);
     if (threadIdx.y == 0) {
-        dbeta[c] = dbeta_c;
-        dgamma[c] = dgamma_c;
+        dbeta[c] = of.dbeta;
+        dgamma[c] = of.dgamma;
     }
 }
 

@@ -26,18 +26,12 @@ __device__ void batchnorm_moments_tile(int tile, real* scratch, real* means, rea
     int across = ceil_div(C, blockDim.x), s = tile / across, c = tile % across * blockDim.x + threadIdx.x;
     int first = first_row_of(s, S, B), last = first_row_of(s + 1, S, B);
     bool inside = c < C;
-    real sum = 0;
-    for (int b = first + threadIdx.y; inside && b < last; b += blockDim.y) sum += x[b * C + c];
-    real mean_s = sum_over_y(sum, scratch) / max(1, last - first);
-    sum = 0;
-    for (int b = first + threadIdx.y; inside && b < last; b += blockDim.y) {
-        real centred = x[b * C + c] - mean_s;
-        sum += centred * centred;
-    }
-    sum = sum_over_y(sum, scratch);
+    auto column = [&](int b) { return x[(first + b) * C + c]; };
+    real mean_s = column_sum(column, inside, last - first, scratch) / max(1, last - first);
+    real squares_s = column_squares(column, mean_s, inside, last - first, scratch);
     if (inside && threadIdx.y == 0) {
         means[s * C + c] = mean_s;
-        squares[s * C + c] = sum;
+        squares[s * C + c] = squares_s;
     }
 }
 
@@ -66,27 +60,21 @@ __device__ void batchnorm_normalise_tile(int tile, real* scratch, real* y, real*
                                          const real* beta, real eps, real momentum, int B, int C, int S) {
     int across = ceil_div(C, blockDim.x), s = tile / across, c = tile % across * blockDim.x + threadIdx.x;
     bool inside = c < C;
-    real sum = 0;
-    for (int p = threadIdx.y; inside && p < S; p += blockDim.y)
-        sum += (first_row_of(p + 1, S, B) - first_row_of(p, S, B)) * means[p * C + c];
-    real mean_c = sum_over_y(sum, scratch) / B;
-    sum = 0;
-    for (int p = threadIdx.y; inside && p < S; p += blockDim.y) {
+    auto rows_of = [&](int p) { return first_row_of(p + 1, S, B) - first_row_of(p, S, B); };
+    auto sum_of = [&](int p) { return rows_of(p) * means[p * C + c]; };
+    real mean_c = column_sum(sum_of, inside, S, scratch) / B;
+    auto squares_of = [&](int p) {
         real apart = means[p * C + c] - mean_c;
-        sum += squares[p * C + c] + (first_row_of(p + 1, S, B) - first_row_of(p, S, B)) * apart * apart;
-    }
-    real variance = sum_over_y(sum, scratch) / B;
+        return squares[p * C + c] + rows_of(p) * apart * apart;
+    };
+    real variance = column_sum(squares_of, inside, S, scratch) / B;
     if (!inside) return;  // no barrier below
-    real rstd_c = 1 / sqrt(variance + eps), gamma_c = gamma[c], beta_c = beta[c];
+    Moments of = {mean_c, variance, 1 / sqrt(variance + eps)};
+    real gamma_c = gamma[c], beta_c = beta[c];
     int last = first_row_of(s + 1, S, B);
     for (int b = first_row_of(s, S, B) + threadIdx.y; b < last; b += blockDim.y)
-        y[b * C + c] = gamma_c * ((x[b * C + c] - mean_c) * rstd_c) + beta_c;
-    if (s == 0 && threadIdx.y == 0) {
-        mean[c] = mean_c;
-        rstd[c] = rstd_c;
-        moving_mean[c] = momentum * moving_mean[c] + (1 - momentum) * mean_c;
-        moving_variance[c] = momentum * moving_variance[c] + (1 - momentum) * variance;
-    }
+        y[b * C + c] = normalised(x[b * C + c], of.mean, of.rstd, gamma_c, beta_c);
+    if (s == 0 && threadIdx.y == 0) keep_moments(mean, rstd, moving_mean, moving_variance, c, of, momentum);
 }
 
 extern "C" __global__ void batchnorm_normalise(real* y, real* mean, real* rstd, real* moving_mean,
@@ -113,20 +101,15 @@ extern "C" __global__ void batchnorm_normalise(real* y, real* mean, real* rstd, 
 __device__ void batchnorm_sums_tile(int tile, real* scratch, real* dgammas, real* dbetas, const real* dy,
                                     const real* x, const real* mean, const real* rstd, int S, int C, int B) {
     int across = ceil_div(C, blockDim.x), s = tile / across, c = tile % across * blockDim.x + threadIdx.x;
-    int last = first_row_of(s + 1, S, B);
+    int first = first_row_of(s, S, B), last = first_row_of(s + 1, S, B);
     bool inside = c < C;
     real mean_c = inside ? mean[c] : 0, rstd_c = inside ? rstd[c] : 0;
-    real dbeta_s = 0, dgamma_s = 0;
-    for (int b = first_row_of(s, S, B) + threadIdx.y; inside && b < last; b += blockDim.y) {
-        real g = dy[b * C + c];
-        dbeta_s += g;
-        dgamma_s += g * ((x[b * C + c] - mean_c) * rstd_c);
-    }
-    dbeta_s = sum_over_y(dbeta_s, scratch);
-    dgamma_s = sum_over_y(dgamma_s, scratch);
+    auto arriving = [&](int b) { return dy[(first + b) * C + c]; };
+    auto column = [&](int b) { return x[(first + b) * C + c]; };
+    NormGradients of = column_gradients(arriving, column, mean_c, rstd_c, inside, last - first, scratch);
     if (inside && threadIdx.y == 0) {
-        dbetas[s * C + c] = dbeta_s;
-        dgammas[s * C + c] = dgamma_s;
+        dbetas[s * C + c] = of.dbeta;
+        dgammas[s * C + c] = of.dgamma;
     }
 }
 
@@ -154,20 +137,14 @@ __device__ void batchnorm_dx_tile(int tile, real* scratch, real* dx, real* dgamm
                                   const real* dgammas, const real* dbetas, int B, int C, int S) {
     int across = ceil_div(C, blockDim.x), s = tile / across, c = tile % across * blockDim.x + threadIdx.x;
     bool inside = c < C;
-    real dbeta_c = 0, dgamma_c = 0;
-    for (int p = threadIdx.y; inside && p < S; p += blockDim.y) {
-        dbeta_c += dbetas[p * C + c];
-        dgamma_c += dgammas[p * C + c];
-    }
-    dbeta_c = sum_over_y(dbeta_c, scratch);
-    dgamma_c = sum_over_y(dgamma_c, scratch);
+    real dbeta_c = column_sum([&](int p) { return dbetas[p * C + c]; }, inside, S, scratch);
+    real dgamma_c = column_sum([&](int p) { return dgammas[p * C + c]; }, inside, S, scratch);
     if (!inside) return;  // no barrier below
+    NormGradients of = {dgamma_c, dbeta_c};
     real mean_c = mean[c], rstd_c = rstd[c], gamma_c = gamma[c];
     int last = first_row_of(s + 1, S, B);
-    for (int b = first_row_of(s, S, B) + threadIdx.y; b < last; b += blockDim.y) {
-        real xhat = (x[b * C + c] - mean_c) * rstd_c;
-        dx[b * C + c] = gamma_c * rstd_c * (dy[b * C + c] - (dbeta_c + xhat * dgamma_c) / B);
-    }
+    for (int b = first_row_of(s, S, B) + threadIdx.y; b < last; b += blockDim.y)
+        dx[b * C + c] = normalised_gradient(dy[b * C + c], x[b * C + c], mean_c, rstd_c, gamma_c, of, B);
     if (s == 0 && threadIdx.y == 0) {
         dbeta[c] = dbeta_c;
         dgamma[c] = dgamma_c;

@@ -143,8 +143,7 @@ def trace(op: Op, kernel: Kernel, arguments: Mapping[str, Any], sizes: Mapping[s
     BuildError : g++ is missing or does not compile the kernels, or addr2line is missing.
     KernelError : an access that lies in no array; as for any launch.
     """
-    build = kernel.version if kernel.version in op.builds else None
-    recorder, module = _module(op.package, build)
+    recorder, module = _module(op.package, op.build(kernel.version))
     grid, block = kernel.geometry(**sizes)
     values = (*arguments.values(), *(sizes[dim] for dim in op.measured))
     module.launch(op.function(kernel.version), grid, block, values)

@@ -14,7 +14,9 @@ from cgan_raw.kernels.registry import FOLDERS, ops
 _OPTIONAL = ("Barriers", "Source")
 _MOST_LINES, _MOST_COLUMNS = 20, 112
 _CITATION = re.compile(r" reference\.py \(\d+\)(?:(?:, |-)\(\d+\))*$")
-_BARRIER = re.compile(r"sync(?:threads|warp)\(|sum_over_|\b(?:forward|backward|batchnorm)_tile\b")
+_BARRIER = re.compile(
+    r"sync(?:threads|warp)\(|(?:sum_over|\bcolumn)_\w+\(|\b(?:forward|backward|batchnorm)_tile\b"
+)
 _PUBLISHED = re.compile(r"\b(?:19|20)\d\d\b|Guide|ISA|documentation")
 _LANGUAGES = ("cuda", "numba_cuda")
 

@@ -79,9 +79,7 @@ def launch(op, kernel, sizes, cu_path=None):
     if cu_path is None:
         return trace(op, kernel, arguments, sizes)
     recorder, values = Recorder(), (*arguments.values(), *(sizes[dim] for dim in op.measured))
-    module = op_module(
-        op.package, kernel.version if kernel.version in op.builds else None, recorder, cu_path=cu_path
-    )
+    module = op_module(op.package, op.build(kernel.version), recorder, cu_path=cu_path)
     module.launch(op.function(kernel.version), *kernel.geometry(**sizes), values)
     return recorder.trace
 
