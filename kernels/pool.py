@@ -8,10 +8,11 @@ after each job, then sleep until the next.  One that the system keeps from runni
 waited for once it has claimed a part.
 
 Where others use the cores too, a helper may lose its core in the middle of a part, for milliseconds.  Whoever
-waits gives way to it after a while.  And it keeps books: what each job took, against what it would have taken
-one thread.  Losses are a debt that gains pay off; with a large loss on top of one that is not paid off, the
-debt is doubled, and the calling thread works alone for as long.  So busy processes beside cost little more than
-they cost one thread, and a moment's disturbance no more than itself; bench/NOTES.md has figures.
+waits gives way to it after a while.  And it keeps books: what was waited is a debt that pays off by what help
+gained.  Once the debt is more than a time slice of the system, help does not pay, and the calling thread works
+alone for a term, which doubles each time and shrinks by what is gained beyond all debts.  So busy processes
+beside cost little more than they cost one thread, and a moment's disturbance no more than itself;
+bench/NOTES.md has figures.
 
 A job is the address of a compiled function ``part(number, parts, words)`` and a word for it to read: where the
 arguments lie that the kernel has put aside for it (:func:`share`).
@@ -34,7 +35,7 @@ from numba.core import cgutils, compiler
 from .compile import OPTIONS, device, function, intrinsic, kernel
 
 #: Where things lie in the mailbox; a word that some watch while others write has a cache line of its own.
-_JOB, _CLAIM, _FINISHED, _ASLEEP, _PART, _PARTS, _ALONE, _DEBT, WORDS = 0, 8, 16, 24, 32, 33, 34, 35, 40
+_JOB, _CLAIM, _FINISHED, _ASLEEP, _PART, _PARTS, _ALONE, _DEBT, _TERM, WORDS = 0, 8, 16, 24, 32, 33, 34, 35, 36, 40
 _SIZE = 64
 
 #: Of a claim: how many parts are taken from the front, and from the back; the bits above are the job's number.
@@ -42,7 +43,7 @@ _COUNT_BITS, _FRONT, _BACK = 12, 1, 1 << 12
 _PATIENCE = 1 << 24  # ticks without a job, some milliseconds, before a helper goes to sleep
 _LOOK_BITS = 7  # of the ticks that a look takes at least, where no clock says it
 _POLITE = 2_000  # looks before whoever waits gives way to others at each further one
-_LARGE, _MOST = 1 << 18, 1 << 30  # ticks, some 0.1 ms and 0.4 s: a loss or a gain, and a debt
+_LARGE, _BEARABLE, _MOST = 1 << 18, 1 << 24, 1 << 30  # ticks, some 0.1 ms, 6 ms, 0.4 s: of a gain, a debt, a term
 _END = -1  # in place of a job: the process ends
 _MOST_THREADS = 8  # a product for a mini-batch of 32 has no work for more
 
@@ -162,11 +163,13 @@ def _judge(mailbox, parts, mine, computing, waiting):
     if mine in (0, parts):
         return  # how long a part takes is not known, or nobody helped
     helped = computing * (parts - mine) // mine  # too long if this thread was off its core itself
-    gained, debt = min(helped // 2, _LARGE) - waiting, mailbox[_DEBT]
-    again = gained < -_LARGE and debt > _LARGE
-    mailbox[_DEBT] = min(max(0, (2 if again else 1) * debt - gained), _MOST)
-    if again:
-        mailbox[_ALONE] = mailbox[_DEBT]
+    debt, term = mailbox[_DEBT] + waiting - min(helped // 2, _LARGE), mailbox[_TERM]
+    if debt > _BEARABLE:
+        debt, term = 0, min(max(2 * term, _BEARABLE), _MOST)
+        mailbox[_ALONE] = term
+    elif debt < 0:
+        debt, term = 0, max(0, term + debt)
+    mailbox[_DEBT], mailbox[_TERM] = debt, term
 
 
 @function

@@ -101,49 +101,60 @@ def test_a_pool_that_ended_begins_anew(pool):
 
 
 UNIT = 200_000  # ticks, some 0.08 ms
+BEARABLE = pool_module._BEARABLE
 #: Parts, the caller's own, its time of computing and of waiting.
 GAIN = (8, 4, 2 * UNIT, 0)  # others did as much, of which half counts
 LOSS = (8, 4, 2 * UNIT, 5 * UNIT)
-SMALL_LOSS = (8, 7, 14_000, 2_000)
+FAILURE = (8, 4, 2 * UNIT, BEARABLE + 2 * UNIT)  # more than is borne, at once
 
 
 def judged(pool, *jobs):
-    """What is owed after such jobs, and for how long the caller works alone."""
+    """What is owed after such jobs, for how long the caller works alone, and the last term."""
     for job in jobs:
         pool_module._judge(pool.mailbox, *job)
-    return pool.mailbox[pool_module._DEBT], pool.mailbox[pool_module._ALONE]
+    return tuple(pool.mailbox[[pool_module._DEBT, pool_module._ALONE, pool_module._TERM]])
 
 
 def test_sharing_that_pays_owes_nothing(pool):
-    assert judged(pool, GAIN, GAIN) == (0, 0)
+    assert judged(pool, GAIN, GAIN) == (0, 0, 0)
 
 
-def test_a_single_loss_is_paid_off(pool):
-    assert judged(pool, LOSS) == (4 * UNIT, 0)
-    assert judged(pool, GAIN) == (3 * UNIT, 0)
-    assert judged(pool, *[GAIN] * 3, LOSS) == (4 * UNIT, 0)
+def test_losses_are_paid_off(pool):
+    assert judged(pool, LOSS) == (4 * UNIT, 0, 0)
+    assert judged(pool, GAIN) == (3 * UNIT, 0, 0)
+    assert judged(pool, LOSS, LOSS) == (11 * UNIT, 0, 0)
+    assert judged(pool, *[GAIN] * 12) == (0, 0, 0)
 
 
-def test_a_loss_before_the_last_is_paid_off_doubles_the_debt_and_is_worked_off_alone(pool):
-    assert judged(pool, LOSS, GAIN, LOSS) == (10 * UNIT, 10 * UNIT)
-    assert judged(pool, LOSS) == (24 * UNIT, 24 * UNIT)
+def test_losses_that_gains_pay_for_never_make_a_caller_work_alone(pool):
+    """A core's neighbours take it for a moment again and again."""
+    assert judged(pool, *([LOSS] * 2 + [GAIN] * 8) * 1_000) == (0, 0, 0)
+
+
+def test_losses_that_add_up_are_worked_off_alone(pool):
+    jobs = BEARABLE // (4 * UNIT)
+    assert judged(pool, *[LOSS] * jobs) == (jobs * 4 * UNIT, 0, 0)
+    assert judged(pool, LOSS) == (0, BEARABLE, BEARABLE)
+
+
+def test_each_failure_doubles_the_term_up_to_a_limit(pool):
+    assert judged(pool, FAILURE) == (0, BEARABLE, BEARABLE)
+    assert judged(pool, FAILURE) == (0, 2 * BEARABLE, 2 * BEARABLE)
+    assert judged(pool, *[FAILURE] * 20) == (0, pool_module._MOST, pool_module._MOST)
+
+
+def test_gains_beyond_all_debts_shorten_the_term(pool):
+    assert judged(pool, FAILURE, LOSS, *[GAIN] * 6)[2] == BEARABLE - 2 * UNIT
+    assert judged(pool, *[GAIN] * 100)[2] == 0
 
 
 def test_a_caller_that_was_off_its_core_has_not_gained_so_much(pool):
-    assert judged(pool, LOSS, (8, 1, 100 * UNIT, 0)) == (4 * UNIT - pool_module._LARGE, 0)
-
-
-def test_small_losses_add_up_and_nobody_works_alone_for_them(pool):
-    assert judged(pool, LOSS, *[SMALL_LOSS] * 100) == (4 * UNIT + 100 * 1_000, 0)
-
-
-def test_the_debt_has_a_limit(pool):
-    assert judged(pool, *[LOSS] * 20) == (pool_module._MOST, pool_module._MOST)
+    assert judged(pool, LOSS, (8, 1, 100 * UNIT, 0))[0] == 4 * UNIT - pool_module._LARGE
 
 
 @pytest.mark.parametrize("mine", [0, 8])
 def test_who_had_no_part_or_all_of_them_knows_nothing(pool, mine):
-    assert judged(pool, (8, mine, 0, 5 * UNIT), (8, mine, 0, 5 * UNIT)) == (0, 0)
+    assert judged(pool, (8, mine, 0, 5 * UNIT), (8, mine, 0, 5 * UNIT)) == (0, 0, 0)
 
 
 def test_alone_the_caller_does_every_part_and_wakes_nobody(pool, monkeypatch):
