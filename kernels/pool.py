@@ -35,7 +35,8 @@ from numba.core import cgutils, compiler
 from .compile import OPTIONS, device, function, intrinsic, kernel
 
 #: Where things lie in the mailbox; a word that some watch while others write has a cache line of its own.
-_JOB, _CLAIM, _FINISHED, _ASLEEP, _PART, _PARTS, _ALONE, _DEBT, _TERM, WORDS = 0, 8, 16, 24, 32, 33, 34, 35, 36, 40
+_JOB, _CLAIM, _FINISHED, _ASLEEP = 0, 8, 16, 24
+_PART, _PARTS, _ALONE, _DEBT, _TERM, WORDS = 32, 33, 34, 35, 36, 40
 _SIZE = 64
 
 #: Of a claim: how many parts are taken from the front, and from the back; the bits above are the job's number.
@@ -43,7 +44,8 @@ _COUNT_BITS, _FRONT, _BACK = 12, 1, 1 << 12
 _PATIENCE = 1 << 24  # ticks without a job, some milliseconds, before a helper goes to sleep
 _LOOK_BITS = 7  # of the ticks that a look takes at least, where no clock says it
 _POLITE = 2_000  # looks before whoever waits gives way to others at each further one
-_LARGE, _BEARABLE, _MOST = 1 << 18, 1 << 24, 1 << 30  # ticks, some 0.1 ms, 6 ms, 0.4 s: of a gain, a debt, a term
+#: Ticks, some 0.1 ms, 6 ms and 0.4 s: the most of a gain, of a debt and of a term.
+_LARGE, _BEARABLE, _MOST = 1 << 18, 1 << 24, 1 << 30
 _END = -1  # in place of a job: the process ends
 _MOST_THREADS = 8  # a product for a mini-batch of 32 has no work for more
 
