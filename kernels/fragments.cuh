@@ -104,3 +104,16 @@ __device__ inline void multiply_fragments(real c[4], const real a[4], const real
     }
     mma(c, a_big, b_big);
 }
+
+// Store two neighbours of a row, of which the second may be beyond its end; in one access where aligned.
+__device__ inline void store_two(real* at, real first, real second, bool both) {
+    struct alignas(2 * sizeof(real)) Two {
+        real v[2];
+    } two = {first, second};
+    if (both && (word64)at % sizeof(Two) == 0) {
+        *(Two*)at = two;
+    } else {
+        at[0] = first;
+        if (both) at[1] = second;
+    }
+}

@@ -5,14 +5,19 @@ are sizes as the others are.  Any of them go together: beyond its ends an image 
 much is wanted.  A transposed convolution is ``convolution_backward_input`` used forward.
 """
 
-from ..dense import COLUMNS, K_TILE, ROWS
+from ..dense import COLUMNS, K_TILE, ROUNDING, ROWS
 from ..geometry import Geometry, ceil_div, plane
 from ..registry import Kernel, Op, one_version
 
 #: What the CUDA C++ needs of these; numba_cuda.py imports them.
 CONSTANTS = {"ROWS": ROWS, "COLUMNS": COLUMNS, "K_TILE": K_TILE}
 
-_BLOCK = (COLUMNS // 4, ROWS // 4)  # implicit_gemm: a thread has 4 x 4 elements of a tile
+#: Versions in tiles of ROWS x COLUMNS, and the block's threads (x, y).
+_TILES = {
+    "implicit_gemm": (COLUMNS // 4, ROWS // 4),  # a thread has 4 x 4 elements
+    "tensor_core": (32, 4),  # a warp has 16 columns
+    "tensor_core_3x": (32, 4),
+}
 _FEW = 8  # columns: of so few a tile has hardly any
 
 
@@ -30,18 +35,22 @@ def _product(name: str, signature: str, elements, product, parts=lambda **_: 1, 
     product : sizes -> rows, columns and K of the matrix product; of each, if it falls into several ``parts``.
     """
 
-    def tiles(**sizes):
-        rows, columns, _ = product(**sizes)
-        return Geometry(parts(**sizes) * ceil_div(rows, ROWS) * ceil_div(columns, COLUMNS), _BLOCK)
+    def tiles(version):
+        def geometry(**sizes):
+            rows, columns, _ = product(**sizes)
+            return Geometry(parts(**sizes) * ceil_div(rows, ROWS) * ceil_div(columns, COLUMNS), _TILES[version])
 
-    versions = {"naive": lambda **sizes: plane(*elements(**sizes)), "implicit_gemm": tiles}
-    launched = (Kernel(b, v, geometry) for b in ("cuda", "numba_cuda") for v, geometry in versions.items())
+        return geometry
+
+    versions = {"naive": lambda **sizes: plane(*elements(**sizes))} | {v: tiles(v) for v in _TILES}
+    cuda = (Kernel("cuda", v, geometry, ROUNDING.get(v, 0.0)) for v, geometry in versions.items())
+    numba = (Kernel("numba_cuda", v, geometry) for v, geometry in versions.items() if v not in ROUNDING)
     return Op(
         package=__name__,
         name=name,
         signature=f"{signature} stride:size padding:size",
         flops=lambda B, P, Q, N, C, R, **_: 2 * B * P * Q * N * R * R * C,
-        kernels=(Kernel("cpu"), *launched),
+        kernels=(Kernel("cpu"), *cuda, *numba),
         choose=lambda **sizes: choose(*product(**sizes)),
         backward=backward,
         product=product,

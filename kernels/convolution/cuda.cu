@@ -22,7 +22,9 @@
 
 #include "patches.cuh"
 
-#include "naive.cuh"          // the formula, one thread per element
+#include "naive.cuh"  // the formula, one thread per element
+#include "tiles.cuh"
 #include "implicit_gemm.cuh"  // tiles; the gather is the load of the left operand
+#include "tensor_core.cuh"    // the same, and the tensor cores multiply
 
 #include "bias.cuh"

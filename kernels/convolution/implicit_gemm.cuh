@@ -1,53 +1,16 @@
-// What lies in memory as it is: element (k, column) is that many steps behind the start of line k.
-struct Matrix {
-    const real* data;
-    int columns;
+// A K-tile with a line for each k.  Two words of padding put 16 k of two neighbours on 32 banks.
+template <int EXTENT>
+struct TileOfLines {
+    real line[K_TILE][EXTENT + 2];
 
-    static const bool along_k = false;  // in which direction neighbours lie
-    __device__ int step() const {
-        return 1;
+    __device__ real at(int e, int k) const {
+        return line[k][e];
     }
-    __device__ const real* line(int k) const {
-        return data + k * columns;
+    __device__ void set(int e, int k, real value) {
+        line[k][e] = value;
     }
-};
-
-// The weights of a phase's taps, read the other way: k is (tap row, tap column, n), and columns are channels.
-struct Taps {
-    const real* w;
-    Sizes s;
-    Phase phase;
-
-    static const bool along_k = true;
-    __device__ int step() const {
-        return s.N;
-    }
-    __device__ const real* line(int k) const {
-        int tap = k / s.N, r = phase.first_row + tap / phase.taps_across * s.stride,
-            t = phase.first_column + tap % phase.taps_across * s.stride;
-        return w + (r * s.R + t) * s.C * s.N + k % s.N;
-    }
-};
-
-// Where a row of the product goes; 0 if it is outside.
-struct Rows {
-    real* out;
-    int columns;
-
-    __device__ real* row(int i) const {
-        return out + i * columns;
-    }
-};
-
-struct RowsOfPhase {
-    real* dx;
-    Sizes s;
-    Phase phase;
-
-    __device__ real* row(int row) const {
-        int b = row / (phase.across * phase.down), i = row / phase.across % phase.down * s.stride + phase.row,
-            j = row % phase.across * s.stride + phase.column;
-        return i < s.H && j < s.W ? dx + ((b * s.H + i) * s.W + j) * s.C : (real*)0;
+    __device__ static int order(int n) {
+        return n;
     }
 };
 
@@ -70,47 +33,22 @@ struct RowsOfPhase {
 template <bool TRANSPOSED, class Right, class Out>
 __device__ void product_implicit_gemm(int tile, Out out, Patches left, Right right, int rows, int columns,
                                       int K) {
-    __shared__ real left_tile[K_TILE][ROWS + 2];  // two words of padding: 16 k of two rows on 32 banks
-    __shared__ real right_tile[K_TILE][COLUMNS + 2];
-    const int down = ROWS / 4, across = COLUMNS / 4, threads = down * across;
-    int x = threadIdx.x, y = threadIdx.y, me = y * across + x;
+    __shared__ TileOfLines<ROWS> left_tile;
+    __shared__ TileOfLines<COLUMNS> right_tile;
+    const int down = ROWS / 4, across = COLUMNS / 4;
+    int x = threadIdx.x, y = threadIdx.y;
     int top = tile / ceil_div(columns, COLUMNS) * ROWS, side = tile % ceil_div(columns, COLUMNS) * COLUMNS;
-
-    // Of left this thread has (k, e), and three more, every fourth k or every eighth row.
-    int k = TRANSPOSED ? me / ROWS : me % K_TILE, e = TRANSPOSED ? me % ROWS : me / K_TILE;
-    const int next_k = TRANSPOSED ? threads / ROWS : 0, next_e = TRANSPOSED ? 0 : threads / K_TILE;
-    Place mine[4];
-    for (int l = 0; l < 4; ++l) {
-        int i = top + e + l * next_e;
-        mine[l] = NOWHERE;
-        if (i < rows) mine[l] = TRANSPOSED ? left.tap(i) : left.row(i);
-    }
-    int right_k = Right::along_k ? me % K_TILE : me / COLUMNS;
-    int right_e = Right::along_k ? me / K_TILE : me % COLUMNS;
+    const Gather<TRANSPOSED, TileOfLines<ROWS>> gather(left, top, rows);
 
     real sum[4][4] = {};
     for (int k0 = 0; k0 < K; k0 += K_TILE) {
-        Place other = NOWHERE;
-        if (!TRANSPOSED && k0 + k < K) other = left.tap(k0 + k);
-        for (int l = 0; l < 4; ++l) {
-            if (TRANSPOSED) {
-                other = NOWHERE;
-                if (k0 + k + l * next_k < K) other = left.row(k0 + k + l * next_k);
-            }
-            left_tile[k + l * next_k][e + l * next_e] =
-                TRANSPOSED ? left.at(other, mine[l]) : left.at(mine[l], other);
-        }
-        for (int n = 0; n < K_TILE * COLUMNS / threads; ++n) {
-            int kk = right_k + (Right::along_k ? 0 : n * (threads / COLUMNS));
-            int j = right_e + (Right::along_k ? n * (threads / K_TILE) : 0);
-            bool inside = k0 + kk < K && side + j < columns;
-            right_tile[kk][j] = inside ? right.line(k0 + kk)[(side + j) * right.step()] : (real)0;
-        }
+        gather.load(left_tile, k0, K);
+        load_right(right_tile, right, k0, side, K, columns);
         __syncthreads();  // both tiles are there
-        for (int kk = 0; kk < K_TILE; ++kk) {
+        for (int k = 0; k < K_TILE; ++k) {
             real a[4], b[4];
-            for (int i = 0; i < 4; ++i) a[i] = left_tile[kk][y + i * down];
-            for (int j = 0; j < 4; ++j) b[j] = right_tile[kk][x + j * across];
+            for (int i = 0; i < 4; ++i) a[i] = left_tile.at(y + i * down, k);
+            for (int j = 0; j < 4; ++j) b[j] = right_tile.at(x + j * across, k);
             for (int i = 0; i < 4; ++i)
                 for (int j = 0; j < 4; ++j) sum[i][j] += a[i] * b[j];
         }
@@ -122,10 +60,6 @@ __device__ void product_implicit_gemm(int tile, Out out, Patches left, Right rig
         for (int j = 0; to && j < 4; ++j)
             if (side + x + j * across < columns) to[side + x + j * across] = sum[i][j];
     }
-}
-
-__device__ inline int wide_tiles(int rows, int columns) {
-    return ceil_div(rows, ROWS) * ceil_div(columns, COLUMNS);
 }
 
 extern "C" __global__ void convolution_forward_implicit_gemm(real* y, const real* x, const real* w, int stride,

@@ -25,22 +25,6 @@ struct FragmentTile {
     }
 };
 
-// Store the sums of two neighbours of a row, each with its bias; in one access where they are aligned.
-__device__ inline void store_two(real* out, const real biases[2], int row, int column, int rows, int columns,
-                                 const real* sum) {
-    struct alignas(2 * sizeof(real)) Two {
-        real v[2];
-    } two = {sum[0] + biases[0], sum[1] + biases[1]};
-    if (row >= rows || column >= columns) return;
-    real* at = out + row * columns + column;
-    if (column + 1 < columns && (word64)at % sizeof(Two) == 0) {
-        *(Two*)at = two;
-    } else {
-        at[0] = two.v[0];
-        if (column + 1 < columns) at[1] = two.v[1];
-    }
-}
-
 // dense_forward_tensor_core, dense_backward_input_tensor_core, dense_backward_weight_tensor_core,
 // dense_forward_tensor_core_3x, dense_backward_input_tensor_core_3x, dense_backward_weight_tensor_core_3x: let
 // the tensor cores multiply, in TF32; the 3x versions in three parts, for the precision of float32.
@@ -88,8 +72,12 @@ __device__ void product_tensor_core(int tile, real* out, Operand<LT> left, Opera
     real biases[2] = {bias && column < columns ? bias[column] : 0,
                       bias && column + 1 < columns ? bias[column + 1] : 0};
     for (int half = 0; half < 2; ++half)
-        for (int e = 0; e < 4; e += 2)
-            store_two(out, biases, top + 16 * half + g + 4 * e, column, rows, columns, sum[half] + e);
+        for (int e = 0; e < 4; e += 2) {
+            int row = top + 16 * half + g + 4 * e;
+            real first = sum[half][e] + biases[0], second = sum[half][e + 1] + biases[1];
+            if (row < rows && column < columns)
+                store_two(out + row * columns + column, first, second, column + 1 < columns);
+        }
 }
 
 __device__ inline int fragment_tiles(int rows, int columns) {
