@@ -1,4 +1,6 @@
-"""Trains a few iterations as one of several ranks: ``mpiexec -n N python steps.py OUT BACKEND:MODEL ...``.
+"""Trains some iterations as one of several ranks: ``mpiexec -n N python steps.py OUT CASE ...``.
+
+A case is ``BACKEND:MODEL:SEED:BATCH:ITERATIONS``.
 
 OUT becomes what the first rank has of each, by name, in the backend's own precision, and how many different
 states the ranks have.
@@ -15,20 +17,19 @@ from cgan_raw.devices.choice import make_backend
 from cgan_raw.iteration import Iteration
 from cgan_raw.ranks import ALONE, Alone
 
-BATCH, ITERATIONS = 12, 5
-
 
 def run(case: str, ranks: Alone = ALONE) -> dict[str, np.ndarray]:
-    """The state after some iterations, and their losses; as it is said by ``BACKEND:MODEL``."""
-    name, model = case.split(":")
+    """The state after some iterations, and their losses."""
+    name, model, *numbers = case.split(":")
+    seed, batch, iterations = map(int, numbers)
     backend = ranks.distribute(make_backend(name))
-    config = TrainConfig(model=model, batch_size=BATCH, seed=5)
-    iteration = Iteration(backend, config, load_training(), ITERATIONS)
+    config = TrainConfig(model=model, batch_size=batch, seed=seed)
+    iteration = Iteration(backend, config, load_training(), iterations)
     run_some = backend.repeat(iteration.run)
     done = 0
-    while done < ITERATIONS:
+    while done < iterations:
         done += run_some(1)
-    losses = iteration.read_losses(1, ITERATIONS)
+    losses = iteration.read_losses(1, iterations)
     return {name: np.array(array) for name, array in iteration._named()} | {"losses": losses}
 
 

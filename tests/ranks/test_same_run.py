@@ -8,7 +8,9 @@ import pytest
 import steps
 from many import end, start
 
-MODELS = ("gan", "cgan", "dcgan")
+#: Model, seed and batch.  Of the DCGAN no unit comes so close to a kink in this run that two roundings fall on
+#: either side of it (tests/model/test_dcgan_iteration.py).
+RUNS = ("gan:1:32", "cgan:1:32", "dcgan:1:4")
 
 
 @cache
@@ -39,13 +41,18 @@ def assert_same_run(found: dict[str, dict[str, np.ndarray]], tolerance: float) -
 
 @pytest.mark.parametrize("ranks", [2, 3, 4])
 def test_in_float64(ranks, tmp_path):
-    assert_same_run(together(ranks, [f"reference:{model}" for model in MODELS], tmp_path), 1e-12)
+    assert_same_run(together(ranks, [f"reference:{model}:5:12:5" for model in ("gan", "cgan", "dcgan")], tmp_path), 1e-12)
 
 
-def test_in_float32_and_by_simt(tmp_path):
-    """As recorded; twice, to the same bits."""
-    cases = [*(f"cpu:{model}" for model in MODELS), "simt:cgan"]
+def test_in_float32(tmp_path):
+    """By calls that are recorded in the first iteration; twice, to the same bits."""
+    cases = [f"cpu:{run}:5" for run in RUNS]
     first, again = (together(2, cases, tmp_path) for _ in range(2))
     for case in cases:
         assert [n for n, array in first[case].items() if array.tobytes() != again[case][n].tobytes()] == []
     assert_same_run(first, 1e-6)
+
+
+def test_by_simt(tmp_path):
+    """Of the DCGAN each rank sums its rows in parts."""
+    assert_same_run(together(2, ["simt:cgan:1:32:1", "simt:dcgan:1:8:1"], tmp_path), 1e-6)
