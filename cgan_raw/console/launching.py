@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import os
 import sys
@@ -25,11 +26,10 @@ _PATIENCE = 1.0  # seconds that the first process has to say what is wrong and t
 def check_alone() -> None:
     """InputError if a launcher has started several processes, none of which has been told of the others."""
     for size, _ in _LAUNCHERS:
-        count = os.environ.get(size, "1")
-        if count not in ("", "1"):
+        if _number(size, 1) > 1:
             raise InputError(
-                f"{size} says that {count} processes were started: --distributed makes them train one run; "
-                f"without {size}, each trains one of its own"
+                f"{size} says that {os.environ[size]} processes were started: --distributed makes them train one "
+                f"run; without {size}, each trains one of its own"
             )
 
 
@@ -39,18 +39,26 @@ def run_together(command: Callable[[], int]) -> int:
     What goes wrong mostly goes wrong in all of them, so the first one speaks, and the others hold back until it
     has had the time to end them.
     """
-    first = all(os.environ.get(rank, "0") in ("", "0") for _, rank in _LAUNCHERS)
+    launched = any(_number(size, 1) > 1 for size, _ in _LAUNCHERS)
+    first = not any(_number(rank, 0) for _, rank in _LAUNCHERS)
     words = io.StringIO()
     with contextlib.nullcontext() if first else contextlib.redirect_stderr(words):
         code = _code(command)
+    world = _world(launched) if code else None
     if code and not first:
         time.sleep(_PATIENCE)
         sys.stderr.write(words.getvalue())
-    if code and (world := _world()):
+    if world is not None:
         sys.stdout.flush()
         sys.stderr.flush()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # MPI would say that it was told to
         world.Abort(code)
     return code
+
+
+def _number(variable: str, otherwise: int) -> int:
+    value = os.environ.get(variable, "")
+    return int(value) if value.isdecimal() else otherwise
 
 
 def _code(command: Callable[[], int]) -> int:
@@ -63,7 +71,10 @@ def _code(command: Callable[[], int]) -> int:
         return 1
 
 
-def _world() -> Any:
-    """MPI's communicator of all processes, if there are several; what has not been imported is not asked."""
+def _world(launched: bool = False) -> Any:
+    """MPI's communicator of all processes, if there are several; one that is not there yet, where launched."""
+    if launched:
+        with contextlib.suppress(ImportError, RuntimeError):
+            importlib.import_module("mpi4py.MPI")
     mpi = sys.modules.get("mpi4py.MPI")
     return mpi.COMM_WORLD if mpi is not None and mpi.COMM_WORLD.size > 1 else None

@@ -23,7 +23,6 @@ def connect(kind: str) -> Mpi:
     ------
     InputError : there is no MPI here.
     """
-    os.environ.setdefault("MPIR_CVAR_SUPPRESS_ABORT_MESSAGE", "1")  # MPICH: who ends all has said why
     try:
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:  # no package, or no library for it to load

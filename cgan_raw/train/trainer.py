@@ -93,11 +93,14 @@ class Trainer:
     @np.errstate(over="ignore", invalid="ignore")  # _check_losses and _save see what these lead to
     def train(self, stop: Stop) -> None:
         """Iterate to the end or to a signal, and stop wherever something is due."""
+        pause = self._next_pause()
         while self.done < self.config.iterations and not self._stopped(stop):
-            pause = self._next_pause()
-            while self.done < pause and not self._stopped(stop):
-                with TURNS:
-                    self.done += self.run_some(pause - self.done)
+            with TURNS:
+                self.done += self.run_some(pause - self.done)
+            if self.done == pause:
+                self._pause()
+                pause = self._next_pause()
+        if self.done > self.checked:
             self._pause()
 
     def finish(self, stop: Stop, go_on: str) -> None:
