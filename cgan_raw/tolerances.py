@@ -37,7 +37,7 @@ def _dx_of_parts(a: Arguments) -> np.ndarray:
 
 
 def _normalised_by_parts(a: Arguments) -> tuple[int, np.ndarray]:
-    """y is gamma rstd (x - mean) + beta; mean, and the variance in rstd, are sums over the parts of all ranks."""
+    """y is gamma rstd (x - mean) + beta; mean and variance are sums over the parts of all ranks."""
     ranks, _, parts, _ = a.moments.shape
     means, squares = a.moments[:, 0], a.moments[:, 1]
     share = np.array([[len(a.x[rows])] for rows in part_rows(len(a.x), parts)]) / (ranks * len(a.x))

@@ -28,8 +28,8 @@ def check_alone() -> None:
     for size, _ in _LAUNCHERS:
         if _number(size, 1) > 1:
             raise InputError(
-                f"{size} says that {os.environ[size]} processes were started: --distributed makes them train one "
-                f"run; without {size}, each trains one of its own"
+                f"{size} says that {os.environ[size]} processes were started: --distributed makes them train "
+                f"one run; without {size}, each trains one of its own"
             )
 
 

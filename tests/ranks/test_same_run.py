@@ -41,7 +41,8 @@ def assert_same_run(found: dict[str, dict[str, np.ndarray]], tolerance: float) -
 
 @pytest.mark.parametrize("ranks", [2, 3, 4])
 def test_in_float64(ranks, tmp_path):
-    assert_same_run(together(ranks, [f"reference:{model}:5:12:5" for model in ("gan", "cgan", "dcgan")], tmp_path), 1e-12)
+    cases = [f"reference:{model}:5:12:5" for model in ("gan", "cgan", "dcgan")]
+    assert_same_run(together(ranks, cases, tmp_path), 1e-12)
 
 
 def test_in_float32(tmp_path):

@@ -19,6 +19,8 @@ from . import report
 from .device import MEMORY, STREAMS, stream
 from .errors import CudaError, Status
 
+__all__ = ["NCCL_FLOAT32", "NcclCommunicator", "NcclError", "available", "get_unique_id"]
+
 available = True
 NCCL_FLOAT32 = 7  # nccl.h
 _SUM, _AVERAGE = 0, 4  # likewise
