@@ -69,7 +69,8 @@ class TrainingState:
         They must be among the latest ``history`` ones.  This waits for the device, and for all ranks.
         """
         ring = self.backend.download(self.ring).astype(np.float64)
-        rows = self.backend.ranks.mean_host(ring[np.arange(first, last + 1) % len(ring)])
+        rows = ring[np.arange(first, last + 1) % len(ring)]
+        rows = self.backend.ranks.mean_host(rows)
         return np.stack([(rows[:, 0] + rows[:, 2]) / 2, (rows[:, 1] + rows[:, 3]) / 2, rows[:, 4]], axis=1)
 
     def state(self) -> dict[str, np.ndarray]:

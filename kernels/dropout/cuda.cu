@@ -14,8 +14,8 @@
 // Numerics  u has 24 bits and is exact in float, so every backend keeps the same elements.
 // Source    Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from overfitting".
 __device__ void dropout_forward_tile(int tile, real* y, unsigned char* mask, const real* x,
-                                     const long long* iteration, word64 seed, word32 stream, real rate, word32 first,
-                                     int n) {
+                                     const long long* iteration, word64 seed, word32 stream, real rate,
+                                     word32 first, int n) {
     int block = tile * blockDim.x + threadIdx.x, i = 4 * block;
     if (i >= n) return;
     Words words = stream_block(first + block, iteration, seed, stream);
