@@ -15,7 +15,7 @@ from cgan_raw.console import cli
 from cgan_raw.errors import InputError
 from cgan_raw.files.writing import write_atomically
 
-from . import plots
+from . import plots, ranks
 from .results import CHECKOUT, RESULTS, load, tag
 from .summaries import (
     above_roof,
@@ -58,6 +58,7 @@ def renew(readme: Path, results: Path, folder: Path) -> int:
     sections = [
         *load(results, "iteration", lambda found: _iteration(found, link)),
         *load(results, "scaling", lambda found: _scaling(found, link)),
+        *load(results, "ranks", _ranks),
         *load(results, "kernels", lambda found: _kernels(with_peaks(found), link)),
     ]
     if not sections:
@@ -98,6 +99,15 @@ def _scaling(found: dict, link: str) -> tuple[str, Files]:
         f"![Cost against batch size and width]({link}/{name})\n",
     ]
     return "\n\n".join(parts), {name: plots.scaling(scaling_lines(found), place_of(found))}
+
+
+def _ranks(found: dict) -> tuple[str, Files]:
+    parts = [
+        f"An iteration of a {found['model']} by ranks of one thread each, {place_of(found)}:",
+        ranks.table(found),
+        f"Medians of {found['rounds']} rounds. {provenance(found)}\n",
+    ]
+    return "\n\n".join(parts), {}
 
 
 def _kernels(found: dict, link: str) -> tuple[str, Files]:

@@ -208,6 +208,8 @@ def why_layered(backend: Backend, config: TrainConfig) -> str:
     """What keeps an iteration from being fused, in words; "" if nothing does."""
     if backend.fused_rows == 0:
         return "there are no fused kernels for it"
+    if backend.ranks.size > 1:
+        return "ranks add up gradients, which fused kernels do not keep"
     if config.model == DCGAN:
         return "the fused kernels are for networks of dense layers"
     if config.batch_size > backend.fused_rows:

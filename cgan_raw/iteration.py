@@ -23,11 +23,15 @@ class Iteration(TrainingState):
 
     def __init__(self, backend: Backend, config: TrainConfig, dataset: Dataset, history: int):
         super().__init__(backend, config, dataset, history)
-        rows = config.batch_size
-        self.indices, self.y, self.wanted = (backend.zeros((rows,), "int32") for _ in range(3))
+        mine = backend.ranks.rows(config.batch_size)
+        rows = mine.stop - mine.start
+        self.y = backend.zeros((rows,), "int32")
         self.x = backend.zeros((rows, PIXELS))
-        self.z = backend.zeros((rows, LATENT))
-        self.noise = self.z.reshape(-1)
+        #: What is drawn for all ranks, and of that this one's rows.
+        self.all_indices, self.all_wanted = (backend.zeros((config.batch_size,), "int32") for _ in range(2))
+        noise = backend.zeros((config.batch_size, LATENT))
+        self.indices, self.wanted, self.z = self.all_indices[mine], self.all_wanted[mine], noise[mine]
+        self.noise = noise.reshape(-1)
 
         self.generator, self.discriminator = (Network(p, rows) for p in self.parameters.values())
         self.discriminator.draw_dropout_from(self.iteration, self.seed)
@@ -60,10 +64,10 @@ class Iteration(TrainingState):
         A plain GAN has no layer that reads a label; all else is drawn alike.
         """
         ops = self.ops
-        ops.random_integers(self.indices, self.iteration, self.seed, streams.INDICES, len(self.images))
+        ops.random_integers(self.all_indices, self.iteration, self.seed, streams.INDICES, len(self.images))
         ops.batch_gather(self.x, self.y, self.images, self.image_labels, self.indices)
         ops.random_normal(self.noise, self.iteration, self.seed, streams.NOISE)
-        ops.random_integers(self.wanted, self.iteration, self.seed, streams.LABELS, CLASSES)
+        ops.random_integers(self.all_wanted, self.iteration, self.seed, streams.LABELS, CLASSES)
 
     def _train_discriminator(self, x, mode: Mode, loss: BinaryCrossEntropy, adam: Adam) -> None:
         loss.forward(self.discriminator.forward(x, mode))

@@ -250,10 +250,14 @@ class BatchNorm(Layer):
         self.mean = backend.zeros((self.features,))
         self.rstd = backend.zeros((self.features,))
         self.by_pixel = {"y": self._by_pixel(self.y), "dx": self._by_pixel(self.dx)}
-        self.parts = backend.row_parts(len(self.by_pixel["y"]))
-        if self.parts > 1:
-            shape = self.parts, self.features
-            self.sums = backend.zeros(shape), backend.zeros(shape)
+        parts, self.ranks = backend.row_parts(len(self.by_pixel["y"])), backend.ranks.size
+        self.in_parts = parts > 1 or self.ranks > 1
+        if self.in_parts:
+            shape = 2, parts, self.features
+            sums = backend.zeros(shape)
+            self.sums, self.flat_sums = (sums[0], sums[1]), sums.reshape(-1)
+            self.moments = backend.zeros((self.ranks, *shape)) if self.ranks > 1 else sums.reshape(1, *shape)
+            self.gathered = self.moments.reshape(self.ranks, -1)
 
     def _by_pixel(self, rows: Array) -> Array:
         return rows.reshape(-1, self.features)
@@ -262,9 +266,11 @@ class BatchNorm(Layer):
         self.x, y = self._by_pixel(x), self.by_pixel["y"]
         statistics = self.mean, self.rstd, self.moving_mean, self.moving_variance
         learnt = self.gamma, self.beta, BATCHNORM_EPS, BATCHNORM_MOMENTUM
-        if mode.training and self.parts > 1:
+        if mode.training and self.in_parts:
             self.ops.batchnorm_moments(*self.sums, self.x)
-            self.ops.batchnorm_normalise(y, *statistics, self.x, *self.sums, *learnt)
+            if self.ranks > 1:
+                self.ops.ranks_gather(self.gathered, self.flat_sums)
+            self.ops.batchnorm_normalise(y, *statistics, self.x, self.moments, *learnt)
         elif mode.training:
             self.ops.batchnorm_forward_train(y, *statistics, self.x, *learnt)
         else:
@@ -276,8 +282,10 @@ class BatchNorm(Layer):
     def backward(self, dy, train):
         dx, dy = self.by_pixel["dx"], self._by_pixel(dy)
         given = dy, self.x, self.gamma, self.mean, self.rstd
-        if self.parts > 1:
+        if self.in_parts:
             self.ops.batchnorm_sums(*self.sums, dy, self.x, self.mean, self.rstd)
+            if self.ranks > 1:
+                self.ops.ranks_mean(self.flat_sums)
             self.ops.batchnorm_dx(dx, self.dgamma, self.dbeta, *given, *self.sums)
         else:
             self.ops.batchnorm_backward(dx, self.dgamma, self.dbeta, *given)
@@ -294,6 +302,7 @@ class Dropout(Layer):
     def bind(self, backend, rows, values, gradients):
         super().bind(backend, rows, values, gradients)
         self.mask = backend.zeros((rows, self.outputs), "uint8")
+        self.first = backend.ranks.rank * rows * self.outputs // 4  # fours of elements in the rows before
 
     def draw_from(self, iteration: Array, seed: int) -> None:
         """Where masks come from: the (1,) counter of iterations, read at each pass, and the run's seed."""
@@ -303,7 +312,8 @@ class Dropout(Layer):
         if not mode.training:
             return x
         stream = streams.dropout(mode.phase, self.index)
-        self.ops.dropout_forward(self.y, self.mask, x, self.iteration, self.seed, stream, DROPOUT_RATE)
+        drawn = self.iteration, self.seed, stream, DROPOUT_RATE, self.first
+        self.ops.dropout_forward(self.y, self.mask, x, *drawn)
         return self.y
 
     def backward(self, dy, train):

@@ -1,4 +1,4 @@
-"""The optimiser: Adam over a network's flat buffer, one op call per step."""
+"""The optimiser: Adam over a network's flat buffer, one op call per step, on the gradient of all ranks."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ class Adam:
 
     def step(self) -> None:
         p = self.parameters
+        if p.backend.ranks.size > 1:
+            p.backend.ops.ranks_mean(p.flat_gradient)
         p.backend.ops.adam_step(
             p.flat, p.flat_m, p.flat_v, p.flat_gradient, self.t,
             self.config.learning_rate, self.config.beta1, ADAM_BETA2, ADAM_EPS,

@@ -59,6 +59,10 @@ class Run:
     lock: Lock | None = None
     data_digest: str | None = None
 
+    def __getstate__(self) -> dict:
+        """For a process that gets a copy: the lock stays here."""
+        return vars(self) | {"lock": None}
+
     @property
     def checkpoint_path(self) -> Path:
         return self.folder / CHECKPOINT_FILE

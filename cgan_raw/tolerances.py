@@ -36,6 +36,17 @@ def _dx_of_parts(a: Arguments) -> np.ndarray:
     return abs(a.gamma) * a.rstd * (abs(a.dy) + shares)
 
 
+def _normalised_by_parts(a: Arguments) -> tuple[int, np.ndarray]:
+    """y is gamma rstd (x - mean) + beta; mean and variance are sums over the parts of all ranks."""
+    ranks, _, parts, _ = a.moments.shape
+    means, squares = a.moments[:, 0], a.moments[:, 1]
+    share = np.array([[len(a.x[rows])] for rows in part_rows(len(a.x), parts)]) / (ranks * len(a.x))
+    mean = (share * means).sum(axis=(0, 1))
+    variance = (squares / (ranks * len(a.x)) + share * (means - mean) ** 2).sum(axis=(0, 1))
+    terms = abs(a.x) + (share * abs(means)).sum(axis=(0, 1)) + abs(a.x - mean)
+    return ranks * parts + 10, abs(a.gamma) * terms / np.sqrt(variance + a.eps) + abs(a.beta)
+
+
 def _by_part(values: np.ndarray, parts: int) -> np.ndarray:
     """The sums over parts of the rows."""
     return np.array([values[rows].sum(axis=0) for rows in part_rows(len(values), parts)])
@@ -80,6 +91,7 @@ SUMS: dict[tuple[str, str], Callable[[Arguments], tuple[int, np.ndarray]]] = {
         len(a.dy) + 2,
         _by_part(abs(a.dy * _normalised(a)), len(a.dgammas)),
     ),
+    ("batchnorm_normalise", "y"): _normalised_by_parts,
     ("batchnorm_dx", "dbeta"): lambda a: (len(a.dbetas), abs(a.dbetas).sum(axis=0)),
     ("batchnorm_dx", "dgamma"): lambda a: (len(a.dgammas), abs(a.dgammas).sum(axis=0)),
     ("batchnorm_dx", "dx"): lambda a: (len(a.dgammas) + 10, _dx_of_parts(a)),

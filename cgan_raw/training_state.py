@@ -66,10 +66,11 @@ class TrainingState:
     def read_losses(self, first: int, last: int) -> np.ndarray:
         """d_loss, d_accuracy and g_loss of iterations first..last, as (last - first + 1, 3) float64.
 
-        They must be among the latest ``history`` ones.  This waits for the device.
+        They must be among the latest ``history`` ones.  This waits for the device, and for all ranks.
         """
         ring = self.backend.download(self.ring).astype(np.float64)
         rows = ring[np.arange(first, last + 1) % len(ring)]
+        rows = self.backend.ranks.mean_host(rows)
         return np.stack([(rows[:, 0] + rows[:, 2]) / 2, (rows[:, 1] + rows[:, 3]) / 2, rows[:, 4]], axis=1)
 
     def state(self) -> dict[str, np.ndarray]:

@@ -4,6 +4,9 @@ So they lead from ``self.ops.dense_forward(y, x, w, b)`` to its equations, and s
 arguments is wrong.  The program itself makes its tables from the registry and never imports this module.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 
 class References:
     from .activation.reference import leaky_relu_backward, leaky_relu_forward, tanh_backward, tanh_forward
@@ -49,6 +52,10 @@ class References:
         fused_forward_tanh,
     )
     from .philox.reference import philox_words, random_integers, random_normal, random_uniform
+
+    #: Between ranks, where there are several; cgan_raw/ranks.py has them.
+    ranks_mean: Callable[[Any], None]
+    ranks_gather: Callable[[Any, Any], None]
 
 
 Ops = type[References]  #: the class, not one of its objects: the functions have no ``self``

@@ -1,4 +1,4 @@
-"""Put two runs side by side: ``python -m cgan_raw.compare``."""
+"""Put runs side by side: ``python -m cgan_raw.compare``."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from pathlib import Path
 
 from ..console import cli
 from ..console.text import show
+from ..errors import InputError
 from ..files.places import check_places, check_suffix
 from ..runs import read_settings
 
+_PICTURE = Path("compare.png")
+
 
 def parser() -> argparse.ArgumentParser:
-    result = cli.Parser("compare", "Put two runs side by side, as a table and as a picture.")
-    result.add_argument("runs", type=cli.path, nargs=2, metavar="RUN", help="a run folder")
-    result.add_argument(
-        "--out", type=cli.path, default=Path("compare.png"), metavar="FILE",
-        help="the picture (default: %(default)s)",
-    )  # fmt: skip
+    result = cli.Parser("compare", "Put runs side by side as a table, and two of them as a picture.")
+    result.add_argument("first", type=cli.path, metavar="RUN", help="a run folder")
+    result.add_argument("others", type=cli.path, nargs="+", metavar="RUN", help="those to put beside it")
+    picture = f"the picture of two (default: {_PICTURE})"
+    result.add_argument("--out", type=cli.path, metavar="FILE", help=picture)
     return result
 
 
@@ -28,16 +30,24 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _compare(given: argparse.Namespace) -> int:
-    for run in given.runs:
+    runs = given.first, *given.others
+    for run in runs:
         read_settings(run)
-    check_places(given.out)
-    check_suffix("--out", given.out, ".png")
+    picture = given.out or (_PICTURE if len(runs) == 2 else None)
+    if picture is not None:
+        if len(runs) > 2:
+            raise InputError(f"--out: a picture is of two runs, not of {len(runs)}")
+        check_places(picture)
+        check_suffix("--out", picture, ".png")
 
     from . import comparison
 
-    left, right = map(comparison.read, given.runs)
-    comparison.save_picture(given.out, left, right)
-    show(*comparison.table(left, right), "", f"saved {given.out}")
+    sides = tuple(map(comparison.read, runs))
+    lines = comparison.table(*sides)
+    if picture is not None:
+        comparison.save_picture(picture, *sides)
+        lines += ["", f"saved {picture}"]
+    show(*lines)
     return 0
 
 

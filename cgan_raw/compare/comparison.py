@@ -1,8 +1,9 @@
-"""Two runs side by side: a table of what differs and what came of it, and a picture."""
+"""Runs side by side: a table of what differs and what came of it, and a picture of two."""
 
 from __future__ import annotations
 
 import statistics
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -110,61 +111,68 @@ def read(folder: Path) -> Side:
     return side
 
 
-def rows(left: Side, right: Side) -> list[tuple[str, str, str]]:
-    """(name, left, right) of the settings that differ, then of what came of them."""
-    settings = [
-        (name, _setting(left.settings.get(name)), _setting(right.settings.get(name)))
-        for name in left.settings | right.settings
-        if name != "iterations" and left.settings.get(name) != right.settings.get(name)
+def rows(*sides: Side) -> list[tuple[str, ...]]:
+    """(name, one value for each side) of the settings that differ, then of what came of them."""
+    settings = _row_by_row([side.settings for side in sides])
+    differing = [
+        (name, *map(_setting, values))
+        for name, *values in settings
+        if name != "iterations" and any(value != values[0] for value in values)
     ]
-    one, other = left.row(), right.row()
-    if why_figures_differ(left, right) is None:
-        one, other = one | left.figures(), other | right.figures()
-    came = [(name, one.get(name, NOT_KNOWN), other.get(name, NOT_KNOWN)) for name in one | other]
-    return settings + [row for row in came if row[1:] != (NOT_KNOWN, NOT_KNOWN)]
+    figures = why_figures_differ(*sides) is None
+    came = _row_by_row([side.row() | (side.figures() if figures else {}) for side in sides])
+    shown = [(name, *map(_setting, values)) for name, *values in came]
+    return differing + [row for row in shown if set(row[1:]) != {NOT_KNOWN}]
 
 
-def why_figures_differ(left: Side, right: Side) -> str | None:
-    """Why figures of the two say nothing beside each other; None if they do, as far as is known."""
-    if _both_known_and_differ(left.settings.get(DATA_DIGEST), right.settings.get(DATA_DIGEST)):
+def _row_by_row(columns: list[dict]) -> list[tuple]:
+    """(name, its value in each column, None where it has none), of every name."""
+    names = dict.fromkeys(name for column in columns for name in column)
+    return [(name, *(column.get(name) for column in columns)) for name in names]
+
+
+def why_figures_differ(*sides: Side) -> str | None:
+    """Why figures of these say nothing beside each other; None if they do, as far as is known."""
+    if _known_ones_differ(side.settings.get(DATA_DIGEST) for side in sides):
         return "the runs are of different data"
-    if _both_known_and_differ(left.judge, right.judge):
+    if _known_ones_differ(side.judge for side in sides):
         return "two classifiers have judged the runs; evaluate them with one"
     return None
 
 
-def _both_known_and_differ(one: object, other: object) -> bool:
-    return one is not None and other is not None and one != other
+def _known_ones_differ(values: Iterable[object]) -> bool:
+    known = [value for value in values if value is not None]
+    return any(value != known[0] for value in known)
 
 
-def table(left: Side, right: Side) -> list[str]:
-    """Lines: the rows in Markdown, and what is to be known of them."""
-    lines = [("", *titles(left, right)), ("---", "--:", "--:"), *rows(left, right)]
-    text = ["| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines]
-    notes = _notes(left, right)
+def table(*sides: Side) -> list[str]:
+    """Lines: the rows in Markdown, and what is to be known of them; of more than two sides, a line for each."""
+    cells = [("", *titles(*sides)), *rows(*sides)]
+    head, *lines = cells if len(sides) == 2 else zip(*cells, strict=True)
+    ruled = (head, ("---", *("--:",) * (len(head) - 1)), *lines)
+    text = ["| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in ruled]
+    notes = _notes(*sides)
     return text + [""] * bool(notes) + notes
 
 
-def _notes(left: Side, right: Side) -> list[str]:
+def _notes(*sides: Side) -> list[str]:
     """Lines: what is to be known of the figures."""
-    if reason := why_figures_differ(left, right):
+    if reason := why_figures_differ(*sides):
         return [f"Figures are left out: {reason}."]
     notes = [
         f"{side.folder} is not evaluated yet: {called('evaluate')} {side.folder / CHECKPOINT_FILE}"
-        for side in (left, right)
+        for side in sides
         if side.evaluation is None
     ]
-    if not notes and left.settings["model"] != right.settings["model"]:
+    if not notes and len({side.settings["model"] for side in sides}) > 1:
         return ["Fréchet distance and diversity: of a cgan by the digit asked for, of a gan by the digit seen."]
     return notes
 
 
-def titles(left: Side, right: Side) -> tuple[str, str]:
-    """The folders' names; their paths where they have one name."""
-    names = left.folder.resolve().name, right.folder.resolve().name
-    if names[0] != names[1]:
-        return names
-    return str(left.folder), str(right.folder)
+def titles(*sides: Side) -> tuple[str, ...]:
+    """The folders' names; their paths where two have one name."""
+    names = tuple(side.folder.resolve().name for side in sides)
+    return names if len(set(names)) == len(names) else tuple(str(side.folder) for side in sides)
 
 
 def save_picture(path: Path, left: Side, right: Side) -> None:

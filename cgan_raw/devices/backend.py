@@ -5,10 +5,12 @@ from __future__ import annotations
 import mmap
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from ..ranks import ALONE, Alone
 
 if TYPE_CHECKING:
     from ..kernels.table import Ops
@@ -22,13 +24,14 @@ class Backend:
     """An op table and the arrays it works on: those of NumPy, unless a subclass says otherwise.
 
     ``real`` is the scalar type: float32, and float64 in the reference backend.  ``ops`` has every op of the
-    registry as a function, destinations first.
+    registry as a function, destinations first; where ``ranks`` are several, those between ranks too.
     """
 
     name: str
     description: str
     real: np.dtype
     ops: Ops
+    ranks: Alone = field(default=ALONE, kw_only=True)
 
     def zeros(self, shape: tuple[int, ...], dtype=None):
         """A new array of zeros, aligned to a cache line; of the backend's scalar type unless told otherwise."""

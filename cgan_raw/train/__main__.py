@@ -8,8 +8,10 @@ from dataclasses import fields
 
 from .. import runs
 from ..config import MODELS, TrainConfig
-from ..console import cli
+from ..console import cli, launching
 from ..console.stopping import SIGNALS
+from ..ranks import ALONE, Alone
+from .distributed import KINDS, connect
 
 _HELP = {
     "model": "what to train: a conditional GAN; a plain one, which cannot be asked for a digit; "
@@ -63,25 +65,44 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="compute layer by layer, op by op, though the device has fused ops",
     )
+    result.add_argument(
+        "--distributed",
+        choices=KINDS,
+        help="train as one of the ranks that mpiexec or srun starts, each on its share of every mini-batch: "
+        "mpi on cpu and simt, nccl on a GPU for each",
+    )
     result.add_argument("--quiet", action="store_true", help="print nothing but errors")
     return result
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The exit code, as of :func:`cli.run`."""
-    return cli.run(lambda: _train(parser().parse_args(arguments)))
+    return launching.run_together(lambda: cli.run(lambda: _train(parser().parse_args(arguments))))
 
 
 def _train(given: argparse.Namespace) -> int:
+    ranks = _ranks(given)
     settings = {name: value for name, value in vars(given).items() if name in _HELP}
-    run = runs.begin(given.out, given.resume, settings)
+    run = ranks.share(runs.begin(given.out, given.resume, settings) if ranks.rank == 0 else None)
+    ranks.rows(run.config.batch_size)
 
     from . import trainer  # NumPy and what stands on it: nothing before needs it
 
-    backend = cli.backend(given, graph=not given.no_graph)
-    stopping = SIGNALS.deferred(not given.quiet)
+    backend = ranks.distribute(cli.backend(given, graph=not given.no_graph))
+    stopping = SIGNALS.deferred(not given.quiet and ranks.rank == 0)
     trainer.train(run, backend, given.quiet, stopping, f"{cli.called('train')} --resume {{}}", given.layered)
+    ranks.close()
     return 0
+
+
+def _ranks(given: argparse.Namespace) -> Alone:
+    """Who trains together; the device that was asked for becomes one on which they can."""
+    if given.distributed is None:
+        launching.check_alone()
+        return ALONE
+    ranks = connect(given.distributed)
+    given.device = ranks.device(given.device)
+    return ranks
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from ..console.stopping import Stop
 from ..data import Dataset, load_training
 from ..devices.backend import Backend
 from ..devices.turns import TURNS
-from ..errors import TrainingError, explain
+from ..errors import InputError, TrainingError, explain
 from ..fused_iteration import make_iteration, why_layered
 from ..images import grid, save_film, save_loss_plot, save_png
 from ..models import summary
@@ -51,11 +51,15 @@ def train(
     InputError : the data or the folder cannot be used.
     TrainingError : a loss is no number any more, or a file cannot be written; the last good checkpoint stands.
     """
-    dataset = load_training(run.config.data)
-    run.prepare(backend.name, dataset.digest())
+    dataset, ranks = load_training(run.config.data), backend.ranks
+    digest = dataset.digest()
+    if not ranks.same(digest):
+        raise InputError("--data: the ranks have different data sets")
+    if ranks.rank == 0:
+        run.prepare(backend.name, digest)
     done = 0 if run.start is None else run.start.iteration
     with (
-        Progress(done, run.config.iterations, run.config.batch_size, quiet) as progress,
+        Progress(done, run.config.iterations, run.config.batch_size, quiet or ranks.rank > 0) as progress,
         stopping as stop,
     ):
         _say_what_starts(progress, run, backend, dataset, layered)
@@ -69,10 +73,10 @@ def train(
 
 
 class Trainer:
-    """One run under way.  ``done`` counts the iterations behind it."""
+    """One run under way.  ``done`` counts the iterations behind it.  Of several ranks the first one writes."""
 
     def __init__(self, run: Run, backend: Backend, dataset: Dataset, progress: Progress, layered: bool):
-        self.run, self.progress, self.config = run, progress, run.config
+        self.run, self.progress, self.config, self.ranks = run, progress, run.config, backend.ranks
         self.iteration = make_iteration(backend, run.config, dataset, _HISTORY, layered)
         self.run_some = backend.repeat(self.iteration.run)
         z = noise(backend, CLASSES, run.config.seed)
@@ -89,15 +93,23 @@ class Trainer:
     @np.errstate(over="ignore", invalid="ignore")  # _check_losses and _save see what these lead to
     def train(self, stop: Stop) -> None:
         """Iterate to the end or to a signal, and stop wherever something is due."""
-        while self.done < self.config.iterations and stop.received is None:
-            pause = self._next_pause()
-            while self.done < pause and stop.received is None:
-                with TURNS:
-                    self.done += self.run_some(pause - self.done)
+        pause = self._next_pause()
+        while self.done < self.config.iterations and not self._stopped(stop):
+            with TURNS:
+                self.done += self.run_some(pause - self.done)
+            if self.done == pause:
+                self._pause()
+                pause = self._next_pause()
+        if self.done > self.checked:
             self._pause()
 
     def finish(self, stop: Stop, go_on: str) -> None:
         """Save what the end of a run leaves behind, and say where it lies."""
+        if self.ranks.rank == 0:
+            self._finish(stop, go_on)
+        self._stopped(stop)  # all are at their end, and end alike
+
+    def _finish(self, stop: Stop, go_on: str) -> None:
         if self.saved != self.done:
             self._save()
         grids = sample_paths(self.run.folder, self.done)
@@ -111,6 +123,13 @@ class Trainer:
         if self.done < self.config.iterations:
             self.progress.say(f"go on with: {go_on.format(self.run.folder)}")
 
+    def _stopped(self, stop: Stop) -> bool:
+        """Whether a rank has been asked to end; they agree."""
+        number = self.ranks.agree(stop.received)
+        if number is not None:
+            stop.received = number
+        return number is not None
+
     def _next_pause(self) -> int:
         """The next iteration after which something is due."""
         c = self.config
@@ -121,6 +140,8 @@ class Trainer:
         c = self.config
         ended = self.done == c.iterations
         losses = self._check_losses()
+        if self.ranks.rank > 0:
+            return
         if ended or self.done % c.log_every == 0:
             self._log(losses)
         self.progress.advance(self.done)
@@ -185,6 +206,9 @@ def _say_what_starts(progress: Progress, run: Run, backend: Backend, dataset: Da
     progress.say(f"data        {len(dataset):,} images, {run.config.data or 'embedded MNIST'}")
     progress.say(f"device      {backend.name}: {backend.description}")
     progress.say(f"iteration   {_way(backend, run.config, layered)}")
+    if backend.ranks.size > 1:
+        rows = backend.ranks.rows(run.config.batch_size)
+        progress.say(f"ranks       {backend.ranks.size}, {rows.stop - rows.start} images each")
     progress.say(f"seed        {run.config.seed}")
     resumed = "" if run.start is None else f", from iteration {run.start.iteration:,}"
     progress.say(f"run folder  {run.folder}{resumed}", "")

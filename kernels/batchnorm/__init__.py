@@ -1,7 +1,8 @@
 """Batch normalisation: over the batch in training, by moving statistics in inference.
 
 One block has all rows of 32 columns.  Of images the rows are many and the columns few, so that a GPU would
-stand empty: there each training pass is two ops, of which the first leaves sums of parts of the rows.
+stand empty: there each training pass is two ops, of which the first leaves sums of parts of the rows.  So it is
+where x has the rows of one of R ranks: what has been summed is exchanged between the two.
 """
 
 from ..geometry import PLANE, Geometry, all_rows, ceil_div, plane
@@ -58,8 +59,8 @@ NORMALISE = Op(
     package=__name__,
     name="batchnorm_normalise",
     signature="y(B,C) mean(C) rstd(C) &moving_mean(C) &moving_variance(C)"
-    " <- x(B,C) means(S,C) squares(S,C) gamma(C) beta(C) eps momentum",
-    flops=lambda B, C, S: 4 * B * C + 7 * S * C + 10 * C,
+    " <- x(B,C) moments(R,2,S,C) gamma(C) beta(C) eps momentum",
+    flops=lambda B, C, R, S: 4 * B * C + 7 * R * S * C + 10 * C,
     kernels=one_version(_per_part),
 )
 SUMS = Op(

@@ -7,12 +7,12 @@ from ..compile import device, kernel
 
 
 @device
-def _normalise(y, mean, rstd, moving_mean, moving_variance, x, gamma, beta, eps, momentum):
-    """From the mean and, in rstd, the sums of squares on."""
+def _normalise(y, mean, rstd, moving_mean, moving_variance, x, gamma, beta, eps, momentum, batch):
+    """From the mean and, in rstd, the sums of squares over the batch on."""
     real, (rows, columns) = y.dtype.type, x.shape
     old, new = real(momentum), real(1.0 - momentum)
     for c in range(columns):
-        variance = rstd[c] / real(rows)
+        variance = rstd[c] / real(batch)
         rstd[c] = real(1) / math.sqrt(variance + real(eps))
         moving_mean[c] = old * moving_mean[c] + new * mean[c]
         moving_variance[c] = old * moving_variance[c] + new * variance
@@ -46,7 +46,7 @@ def batchnorm_forward_train(y, mean, rstd, moving_mean, moving_variance, x, gamm
         for c in range(columns):
             centred = x[b, c] - mean[c]
             rstd[c] += centred * centred
-    _normalise(y, mean, rstd, moving_mean, moving_variance, x, gamma, beta, eps, momentum)
+    _normalise(y, mean, rstd, moving_mean, moving_variance, x, gamma, beta, eps, momentum, rows)
 
 
 @kernel
@@ -98,22 +98,22 @@ def batchnorm_moments(means, squares, x):
 
 
 @kernel
-def batchnorm_normalise(
-    y, mean, rstd, moving_mean, moving_variance, x, means, squares, gamma, beta, eps, momentum
-):
-    real, (rows, columns), parts = y.dtype.type, x.shape, len(means)
+def batchnorm_normalise(y, mean, rstd, moving_mean, moving_variance, x, moments, gamma, beta, eps, momentum):
+    real, (rows, columns), (ranks, _, parts, _) = y.dtype.type, x.shape, moments.shape
     mean[:] = 0
     rstd[:] = 0
-    for s in range(parts):
-        first, last = _part(s, parts, rows)
-        for c in range(columns):
-            mean[c] += real(last - first) * means[s, c] / real(rows)
-    for s in range(parts):
-        first, last = _part(s, parts, rows)
-        for c in range(columns):
-            apart = means[s, c] - mean[c]
-            rstd[c] += squares[s, c] + real(last - first) * apart * apart
-    _normalise(y, mean, rstd, moving_mean, moving_variance, x, gamma, beta, eps, momentum)
+    for r in range(ranks):
+        for s in range(parts):
+            first, last = _part(s, parts, rows)
+            for c in range(columns):
+                mean[c] += real(last - first) * moments[r, 0, s, c] / real(ranks * rows)
+    for r in range(ranks):
+        for s in range(parts):
+            first, last = _part(s, parts, rows)
+            for c in range(columns):
+                apart = moments[r, 0, s, c] - mean[c]
+                rstd[c] += moments[r, 1, s, c] + real(last - first) * apart * apart
+    _normalise(y, mean, rstd, moving_mean, moving_variance, x, gamma, beta, eps, momentum, ranks * rows)
 
 
 @kernel

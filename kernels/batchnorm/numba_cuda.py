@@ -155,20 +155,22 @@ def batchnorm_moments(means, squares, x, S, C, B):
 
 @device
 def batchnorm_normalise_tile(
-    tile, scratch, y, mean, rstd, moving_mean, moving_variance, x, means, squares, gamma, beta, eps, momentum,
-    B, C, S,
+    tile, scratch, y, mean, rstd, moving_mean, moving_variance, x, moments, gamma, beta, eps, momentum,
+    B, C, R, S,
 ):  # fmt: skip
     s, c = locate_in_part(tile, C)
-    parts = S if c < C else 0
+    parts = R * S if c < C else 0
     total = real(0)
     for p in steps(cuda.threadIdx.y, parts, cuda.blockDim.y):
-        total += real(rows_of(p, S, B)) * means[p, c]
-    mean_c = sum_over_y(total, scratch) / real(B)
+        r, q = divide(p, S)
+        total += real(rows_of(q, S, B)) * moments[r, 0, q, c]
+    mean_c = sum_over_y(total, scratch) / real(R * B)
     total = real(0)
     for p in steps(cuda.threadIdx.y, parts, cuda.blockDim.y):
-        apart = means[p, c] - mean_c
-        total += squares[p, c] + real(rows_of(p, S, B)) * apart * apart
-    variance = sum_over_y(total, scratch) / real(B)
+        r, q = divide(p, S)
+        apart = moments[r, 0, q, c] - mean_c
+        total += moments[r, 1, q, c] + real(rows_of(q, S, B)) * apart * apart
+    variance = sum_over_y(total, scratch) / real(R * B)
     if c >= C:
         return  # no barrier below
     rstd_c = real(1) / math.sqrt(variance + eps)
@@ -184,13 +186,13 @@ def batchnorm_normalise_tile(
 
 @kernel
 def batchnorm_normalise(
-    y, mean, rstd, moving_mean, moving_variance, x, means, squares, gamma, beta, eps, momentum, B, C, S
+    y, mean, rstd, moving_mean, moving_variance, x, moments, gamma, beta, eps, momentum, B, C, R, S
 ):
     scratch = cuda.shared.array(THREADS, real)
     for tile in my_tiles(S * ceil_div(C, cuda.blockDim.x)):
         batchnorm_normalise_tile(
-            tile, scratch, y, mean, rstd, moving_mean, moving_variance, x, means, squares, gamma, beta, eps,
-            momentum, B, C, S,
+            tile, scratch, y, mean, rstd, moving_mean, moving_variance, x, moments, gamma, beta, eps, momentum,
+            B, C, R, S,
         )  # fmt: skip
 
 

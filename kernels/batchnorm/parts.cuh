@@ -41,9 +41,9 @@ extern "C" __global__ void batchnorm_moments(real* means, real* squares, const r
     batchnorm_moments_tile(tile, scratch, means, squares, x, S, C, B);
 }
 
-// batchnorm_normalise: batchnorm_forward_train, by the moments of parts.
+// batchnorm_normalise: batchnorm_forward_train, by the moments of the parts of all ranks.
 //
-//   mean = 1/B sum_s n[s] mean[s],   var = 1/B sum_s (q[s] + n[s] (mean[s] - mean)^2),
+//   mean = 1/RB sum_s n[s] mean[s],   var = 1/RB sum_s (q[s] + n[s] (mean[s] - mean)^2),
 //   y = gamma (x - mean) rstd + beta,   moving = momentum moving + (1 - momentum) batch
 //       reference.py (2), (3), (8)
 //
@@ -56,18 +56,19 @@ extern "C" __global__ void batchnorm_moments(real* means, real* squares, const r
 // Numerics  no difference of large numbers.  Every block computes the same bits; those of part 0 store them.
 __device__ void batchnorm_normalise_tile(int tile, real* scratch, real* y, real* mean, real* rstd,
                                          real* moving_mean, real* moving_variance, const real* x,
-                                         const real* means, const real* squares, const real* gamma,
-                                         const real* beta, real eps, real momentum, int B, int C, int S) {
+                                         const real* moments, const real* gamma, const real* beta, real eps,
+                                         real momentum, int B, int C, int R, int S) {
     int across = ceil_div(C, blockDim.x), s = tile / across, c = tile % across * blockDim.x + threadIdx.x;
     bool inside = c < C;
-    auto rows_of = [&](int p) { return first_row_of(p + 1, S, B) - first_row_of(p, S, B); };
-    auto sum_of = [&](int p) { return rows_of(p) * means[p * C + c]; };
-    real mean_c = column_sum(sum_of, inside, S, scratch) / B;
+    auto rows_of = [&](int p) { return first_row_of(p % S + 1, S, B) - first_row_of(p % S, S, B); };
+    auto mean_of = [&](int p) { return moments + (p + p / S * S) * C + c; };  // its square is S rows behind
+    auto sum_of = [&](int p) { return rows_of(p) * *mean_of(p); };
+    real mean_c = column_sum(sum_of, inside, R * S, scratch) / (R * B);
     auto squares_of = [&](int p) {
-        real apart = means[p * C + c] - mean_c;
-        return squares[p * C + c] + rows_of(p) * apart * apart;
+        real apart = *mean_of(p) - mean_c;
+        return mean_of(p)[S * C] + rows_of(p) * apart * apart;
     };
-    real variance = column_sum(squares_of, inside, S, scratch) / B;
+    real variance = column_sum(squares_of, inside, R * S, scratch) / (R * B);
     if (!inside) return;  // no barrier below
     Moments of = {mean_c, variance, 1 / sqrt(variance + eps)};
     real gamma_c = gamma[c], beta_c = beta[c];
@@ -78,13 +79,13 @@ __device__ void batchnorm_normalise_tile(int tile, real* scratch, real* y, real*
 }
 
 extern "C" __global__ void batchnorm_normalise(real* y, real* mean, real* rstd, real* moving_mean,
-                                               real* moving_variance, const real* x, const real* means,
-                                               const real* squares, const real* gamma, const real* beta,
-                                               real eps, real momentum, int B, int C, int S) {
+                                               real* moving_variance, const real* x, const real* moments,
+                                               const real* gamma, const real* beta, real eps, real momentum,
+                                               int B, int C, int R, int S) {
     __shared__ real scratch[THREADS];
     FOR_EACH_TILE(tile, S * ceil_div(C, blockDim.x))
-    batchnorm_normalise_tile(tile, scratch, y, mean, rstd, moving_mean, moving_variance, x, means, squares,
-                             gamma, beta, eps, momentum, B, C, S);
+    batchnorm_normalise_tile(tile, scratch, y, mean, rstd, moving_mean, moving_variance, x, moments, gamma,
+                             beta, eps, momentum, B, C, R, S);
 }
 
 // batchnorm_sums: what each part of the rows adds to the gradients of gamma and beta.

@@ -45,6 +45,9 @@ batch follow without a difference of large numbers:
 
     (8)  mean = 1/B sum_s n[s] mean[s],    var = 1/B sum_s (q[s] + n[s] (mean[s] - mean)^2)
 
+(Chan, Golub & LeVeque 1979, STAN-CS-79-773, of any number of parts).  Where R ranks have as many rows each, the
+sums are over the parts of all of them, and the batch has R B rows.
+
 The sums of (4) are sums of those of the parts:
 
     (9)  dbeta[s] = sum_b dy,    dgamma[s] = sum_b dy xhat      b in part s
@@ -115,12 +118,12 @@ def batchnorm_moments(means, squares, x):
         means[s], squares[s] = mean, ((x[rows] - mean) ** 2).sum(axis=0)
 
 
-def batchnorm_normalise(
-    y, mean, rstd, moving_mean, moving_variance, x, means, squares, gamma, beta, eps, momentum
-):
-    n = np.array([[len(x[rows])] for rows in part_rows(len(x), len(means))])
-    mean[...] = (n * means).sum(axis=0) / len(x)  # (8)
-    variance = (squares + n * (means - mean) ** 2).sum(axis=0) / len(x)
+def batchnorm_normalise(y, mean, rstd, moving_mean, moving_variance, x, moments, gamma, beta, eps, momentum):
+    ranks, _, parts, _ = moments.shape
+    n = np.array([[len(x[rows])] for rows in part_rows(len(x), parts)])
+    means, squares = moments[:, 0], moments[:, 1]
+    mean[...] = (n * means).sum(axis=(0, 1)) / (ranks * len(x))  # (8)
+    variance = (squares + n * (means - mean) ** 2).sum(axis=(0, 1)) / (ranks * len(x))
     rstd[...] = 1 / np.sqrt(variance + eps)
     y[...] = gamma * ((x - mean) * rstd) + beta  # (2)
     moving_mean[...] = momentum * moving_mean + (1 - momentum) * mean  # (3)

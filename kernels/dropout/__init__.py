@@ -1,4 +1,7 @@
-"""Inverted dropout, its mask drawn by the counter-based generator."""
+"""Inverted dropout, its mask drawn by the counter-based generator.
+
+The rows of x may be some of a batch's: ``first`` counts the fours of elements before them.
+"""
 
 from ..geometry import fours, line
 from ..registry import Op, one_version
@@ -6,7 +9,7 @@ from ..registry import Op, one_version
 FORWARD = Op(
     package=__name__,
     name="dropout_forward",
-    signature="y(B,C) mask(B,C):uint8 <- x(B,C) iteration(1):int64 seed:uint64 stream:uint32 rate",
+    signature="y(B,C) mask(B,C):uint8 <- x(B,C) iteration(1):int64 seed:uint64 stream:uint32 rate first:uint32",
     flops=lambda B, C: 27 * B * C,
     backward=("dropout_backward",),
     kernels=one_version(lambda B, C: fours(B * C)),

@@ -8,10 +8,10 @@ from ..philox.cpu import stream_block, uniform
 
 
 @kernel
-def dropout_forward(y, mask, x, iteration, seed, stream, rate):
+def dropout_forward(y, mask, x, iteration, seed, stream, rate, first):
     scale, zero = y.dtype.type(1.0 / (1.0 - rate)), y.dtype.type(0)
     x, y, mask = x.ravel(), y.ravel(), mask.ravel()
-    draw_mask(mask, 0, x.size, iteration, seed, stream, rate)
+    draw_mask(mask, 4 * first, x.size, iteration, seed, stream, rate)
     for i in range(x.size):
         y[i] = x[i] * scale if mask[i] else zero
 

@@ -14,10 +14,11 @@
 // Numerics  u has 24 bits and is exact in float, so every backend keeps the same elements.
 // Source    Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from overfitting".
 __device__ void dropout_forward_tile(int tile, real* y, unsigned char* mask, const real* x,
-                                     const long long* iteration, word64 seed, word32 stream, real rate, int n) {
+                                     const long long* iteration, word64 seed, word32 stream, real rate,
+                                     word32 first, int n) {
     int block = tile * blockDim.x + threadIdx.x, i = 4 * block;
     if (i >= n) return;
-    Words words = stream_block(block, iteration, seed, stream);
+    Words words = stream_block(first + block, iteration, seed, stream);
     Quad<real> values = load_quad(x + i, n - i);
     Quad<unsigned char> keep;
     for (int j = 0; j < 4; ++j) {
@@ -30,9 +31,9 @@ __device__ void dropout_forward_tile(int tile, real* y, unsigned char* mask, con
 
 extern "C" __global__ void dropout_forward(real* y, unsigned char* mask, const real* x,
                                            const long long* iteration, unsigned long long seed, unsigned stream,
-                                           real rate, int B, int C) {
+                                           real rate, unsigned first, int B, int C) {
     FOR_EACH_TILE(tile, ceil_div(B * C, 4 * blockDim.x))
-    dropout_forward_tile(tile, y, mask, x, iteration, seed, stream, rate, B * C);
+    dropout_forward_tile(tile, y, mask, x, iteration, seed, stream, rate, first, B * C);
 }
 
 // dropout_backward: the gradient goes where the value went.

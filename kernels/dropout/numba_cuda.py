@@ -17,11 +17,11 @@ from ..numba_source import device, kernel
 
 
 @device
-def dropout_forward_tile(tile, y, mask, x, iteration, seed, stream, rate, B, C):
+def dropout_forward_tile(tile, y, mask, x, iteration, seed, stream, rate, first, B, C):
     block = locate_on_line(tile)
     if 4 * block >= B * C:
         return
-    words = stream_block(block, iteration, seed, stream)
+    words = stream_block(first + block, iteration, seed, stream)
     for j in range(4):
         i = 4 * block + j
         if i < B * C:
@@ -32,9 +32,9 @@ def dropout_forward_tile(tile, y, mask, x, iteration, seed, stream, rate, B, C):
 
 
 @kernel
-def dropout_forward(y, mask, x, iteration, seed, stream, rate, B, C):
+def dropout_forward(y, mask, x, iteration, seed, stream, rate, first, B, C):
     for tile in my_tiles(ceil_div(B * C, 4 * cuda.blockDim.x)):
-        dropout_forward_tile(tile, y, mask, x, iteration, seed, stream, rate, B, C)
+        dropout_forward_tile(tile, y, mask, x, iteration, seed, stream, rate, first, B, C)
 
 
 @device

@@ -36,7 +36,7 @@ def fused_forward_embedding(y, x, table, labels, w, b, slope):
 
 def fused_forward_dropout(y, mask, x, w, b, iteration, slope, seed, stream, rate):
     fused_forward_leaky_relu(y, x, w, b, slope)
-    dropout_forward(y, mask, y, iteration, seed, stream, rate)  # (3)
+    dropout_forward(y, mask, y, iteration, seed, stream, rate, 0)  # (3)
 
 
 def fused_forward_batchnorm(

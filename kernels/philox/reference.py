@@ -39,12 +39,12 @@ def philox_words(words, counters, keys):
     words[...] = np.stack([c0, c1, c2, c3], axis=1)
 
 
-def stream_words(n, iteration, seed, stream):
-    """Words 0..n-1 of a stream as (n,) uint64, by (3)."""
+def stream_words(n, iteration, seed, stream, first=0):
+    """The n words of a stream from block ``first`` on, as (n,) uint64, by (3)."""
     blocks = -(-n // 4)
     seed, iteration = int(seed), int(iteration[0])
     counters = np.empty((blocks, 4), np.uint32)
-    counters[:, 0] = np.arange(blocks)
+    counters[:, 0] = first + np.arange(blocks)
     counters[:, 1:] = stream, iteration & 0xFFFFFFFF, iteration >> 32
     keys = np.full((blocks, 2), (seed & 0xFFFFFFFF, seed >> 32), np.uint32)
     words = np.empty((blocks, 4), np.uint32)

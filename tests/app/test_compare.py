@@ -240,6 +240,24 @@ def test_picture_says_what_each_run_s_files_say(runs, tmp_path, monkeypatch):
         assert cell.get_text().get_text() == expected[row][column]
 
 
+def test_of_many_runs_each_has_a_line(runs, tmp_path, monkeypatch):
+    """The settings that differ, what came of each, and no picture."""
+    monkeypatch.chdir(tmp_path)
+    third = shutil.copytree(runs[0], tmp_path / "three")
+    (third / "evaluation.json").write_text(json.dumps(EVALUATION))
+    result = call(compare.main, *runs, third)
+    assert (result.code, result.err) == (0, "")
+    head, _, *lines = (line for line in result.out.splitlines() if line.startswith("| "))
+    heads, *cells = ([cell.strip() for cell in line.strip("|").split(" | ")] for line in (head, *lines))
+    found = {line[0]: dict(zip(heads, line, strict=True)) for line in cells}
+    assert list(found) == ["one", "two", "three"]
+    assert [line["model"] for line in found.values()] == ["cgan", "gan", "cgan"]
+    assert [line["conditional accuracy (%)"] for line in found.values()] == ["-", "-", "91.23"]
+    assert found["one"]["last d_loss"] == f"{metrics(runs[0])[-1]['d_loss']:.4f}"
+    assert not (tmp_path / "compare.png").exists()
+    assert_refused(call(compare.main, *runs, third, "--out", tmp_path / "a.png"), "--out", "two runs, not of 3")
+
+
 def test_runs_without_samples_are_compared(runs, tmp_path):
     shutil.rmtree(runs[0] / "samples")
     table(call(compare.main, *runs, "--out", tmp_path / "compare.png"))

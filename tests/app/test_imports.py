@@ -161,7 +161,7 @@ def test_help_imports_nothing_slow(command, tmp_path):
 @pytest.mark.parametrize("command", [train, sample, evaluate, compare, export, explain])
 def test_every_flag_with_a_value_says_its_default(command):
     """But for those that are off unless given."""
-    off = {"--resume", "--morph", "--gif", "--npz", "--csv", "--web", "--svg", "--json"}
+    off = {"--resume", "--distributed", "--morph", "--gif", "--npz", "--csv", "--web", "--svg", "--json"}
     flags = [action for action in command.parser()._actions if action.option_strings and action.nargs != 0]
     assert flags
     for action in flags:

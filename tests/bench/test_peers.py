@@ -67,7 +67,7 @@ def draws():
         ops.random_integers(wanted[i], iteration, seed, streams.LABELS, CLASSES)
         for phase, layer in np.ndindex(3, 2):
             stream = 16 + 4 * phase + layer
-            ops.dropout_forward(unused, kept[i, phase, layer], ones, iteration, seed, stream, DROPOUT_RATE)
+            ops.dropout_forward(unused, kept[i, phase, layer], ones, iteration, seed, stream, DROPOUT_RATE, 0)
     return Draws(indices, z, wanted, kept.astype(bool))
 
 

@@ -180,32 +180,38 @@ def logarithm_of_zero(y, iteration, seed, stream):
 
 
 @breaks("dropout_forward")
-def keeps_the_dropped(y, mask, x, iteration, seed, stream, rate):
+def keeps_the_dropped(y, mask, x, iteration, seed, stream, rate, first):
     """u < rate for u >= rate, so 40 % are kept."""
-    reference("dropout_forward", y, mask, x, iteration, seed, stream, rate)
+    reference("dropout_forward", y, mask, x, iteration, seed, stream, rate, first)
     mask[...] = 1 - mask
     y[...] = mask * x / (1 - rate)
 
 
 @breaks("dropout_forward")
-def drops_a_tie(y, mask, x, iteration, seed, stream, rate):
+def drops_a_tie(y, mask, x, iteration, seed, stream, rate, first):
     """u > rate for u >= rate."""
-    reference("dropout_forward", y, mask, x, iteration, seed, stream, rate + 2**-24)
+    reference("dropout_forward", y, mask, x, iteration, seed, stream, rate + 2**-24, first)
 
 
 @breaks("dropout_forward")
-def column_major_mask(y, mask, x, iteration, seed, stream, rate):
+def column_major_mask(y, mask, x, iteration, seed, stream, rate, first):
     """The element's index is c B + b."""
     other = np.empty_like(mask.T.copy())
-    reference("dropout_forward", y.T.copy(), other, x.T.copy(), iteration, seed, stream, rate)
+    reference("dropout_forward", y.T.copy(), other, x.T.copy(), iteration, seed, stream, rate, first)
     mask[...] = other.T
     y[...] = mask * x / (1 - rate)
 
 
 @breaks("dropout_forward")
-def mask_of_its_own_stream(y, mask, x, iteration, seed, stream, rate):
+def mask_of_its_own_stream(y, mask, x, iteration, seed, stream, rate, first):
     """Layers and phases share one mask."""
-    reference("dropout_forward", y, mask, x, iteration, seed, 16, rate)
+    reference("dropout_forward", y, mask, x, iteration, seed, 16, rate, first)
+
+
+@breaks("dropout_forward")
+def masks_of_the_first_rows(y, mask, x, iteration, seed, stream, rate, first):
+    """All ranks drop the same elements of their rows."""
+    reference("dropout_forward", y, mask, x, iteration, seed, stream, rate, 0)
 
 
 @breaks("dropout_backward")
@@ -335,13 +341,20 @@ def moments_about_zero(means, squares, x):
 
 
 @breaks("batchnorm_normalise")
-def parts_weigh_the_same(
-    y, mean, rstd, moving_mean, moving_variance, x, means, squares, gamma, beta, eps, momentum
-):
+def parts_weigh_the_same(y, mean, rstd, moving_mean, moving_variance, x, moments, gamma, beta, eps, momentum):
     """The mean of the parts' means, though the last part has fewer rows."""
-    rest = moving_mean, moving_variance, x, means, squares, gamma, beta, eps, momentum
+    rest = moving_mean, moving_variance, x, moments, gamma, beta, eps, momentum
     reference("batchnorm_normalise", y, mean, rstd, *rest)
-    mean[...] = means.mean(axis=0)
+    mean[...] = moments[:, 0].mean(axis=(0, 1))
+
+
+@breaks("batchnorm_normalise")
+def moments_of_the_first_rank(
+    y, mean, rstd, moving_mean, moving_variance, x, moments, gamma, beta, eps, momentum
+):
+    """What the other ranks have of the batch is left out."""
+    rest = moving_mean, moving_variance, x, moments[:1], gamma, beta, eps, momentum
+    reference("batchnorm_normalise", y, mean, rstd, *rest)
 
 
 @breaks("batchnorm_dx")

@@ -154,10 +154,15 @@ def is_convolution(op: Op) -> bool:
     return "stride" in op.dims
 
 
+def _few_ranks(op: Op, sizes: dict[str, int]) -> dict[str, int]:
+    """The sizes as the op takes them; where each block sums parts of ranks, few ranks."""
+    return op.within(sizes | {"R": (sizes["R"] - 1) % 3 + 1} if {"R", "S"} <= set(op.dims) else sizes)
+
+
 def fitted(op: Op, sizes: dict[str, int], small: bool = False) -> dict[str, int]:
     """The sizes as the op takes them, those of a convolution folded into few values; fewer if ``small``."""
     if not is_convolution(op):
-        return op.within(sizes)
+        return _few_ranks(op, sizes)
     most = _FEWER if small else _MOST
     folded = {d: (sizes[d] - 1) % most[d] + 1 for d in op.dims}
     return folded | {"padding": sizes["padding"] % (most["padding"] + 1)}
@@ -174,7 +179,7 @@ def awkward_sizes(case: Case) -> list[dict[str, int]]:
         return [dict(zip(_MOST, shape, strict=True)) for shape in shapes]
     values = AWKWARD_AND_SMALL if case.slow and len(dims) > 1 else AWKWARD
     choices = ({d: values[(i + 3 * j) % len(values)] for j, d in enumerate(dims)} for i in range(len(values)))
-    return [case.op.within(sizes) for sizes in choices]
+    return [_few_ranks(case.op, sizes) for sizes in choices]
 
 
 def versions(backend: str) -> list:

@@ -250,10 +250,12 @@ def dropout_layout(run):
     for rows, columns in ((1, 1), (2, 3), (3, 7)):
         for iteration, seed, stream in WHERE:
             x = np.arange(1.0, rows * columns + 1).reshape(rows, columns)
-            out = run(x=x, iteration=[iteration], seed=seed, stream=stream, rate=0.4)
-            keep = [philox.unit(i, iteration, seed, stream) >= 0.4 for i in range(rows * columns)]
-            equal(out["mask"], np.reshape(keep, x.shape))
-            close(out["y"], np.where(out["mask"], x / 0.6, 0), atol=0, rtol=1e-6)
+            for first in (0, 3):
+                out = run(x=x, iteration=[iteration], seed=seed, stream=stream, rate=0.4, first=first)
+                numbers = 4 * first + np.arange(x.size)
+                keep = [philox.unit(i, iteration, seed, stream) >= 0.4 for i in numbers.tolist()]
+                equal(out["mask"], np.reshape(keep, x.shape))
+                close(out["y"], np.where(out["mask"], x / 0.6, 0), atol=0, rtol=1e-6)
 
 
 @check_of("dropout_forward")
@@ -263,7 +265,7 @@ def dropout_keeps_a_tie(run):
     for i in range(7):  # a whole block, and the elements after it
         rate = philox.unit(i, *where)
         for rate_, kept in ((rate, 1), (rate + 2**-24, 0)):
-            mask = run(x=np.ones((1, 7)), iteration=where[:1], seed=3, stream=17, rate=rate_)["mask"]
+            mask = run(x=np.ones((1, 7)), iteration=where[:1], seed=3, stream=17, rate=rate_, first=0)["mask"]
             assert mask[0, i] == kept
 
 
@@ -272,7 +274,7 @@ def dropout_keeps_its_share(run):
     """60 % within five standard errors, and masks of two streams or iterations as alike as independent ones."""
     x = np.ones((400, 500))
     masks = [
-        run(x=x, iteration=[iteration], seed=3, stream=stream, rate=0.4)["mask"]
+        run(x=x, iteration=[iteration], seed=3, stream=stream, rate=0.4, first=0)["mask"]
         for iteration, stream in ((1, 16), (1, 17), (1, 20), (2, 16))
     ]
     for mask in masks:

@@ -153,7 +153,7 @@ def _text(name):
 
 
 def check(op, version):
-    for shape in ((5, 7, 9), (9, 34, 60) if len(op.dims) > 1 else (300,)):  # a K-tile for each warp
+    for shape in ((5, 7, 9, 2), (9, 34, 60, 2) if len(op.dims) > 1 else (300,)):  # a K-tile for each warp
         sizes = dict(zip(op.dims, shape, strict=False))
         if is_convolution(op):
             sizes = TYPICAL_CONVOLUTIONS[1]

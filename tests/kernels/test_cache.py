@@ -23,7 +23,7 @@ DROPOUT = """
 import numpy as np
 from cgan_raw.kernels.dropout.cpu import dropout_forward
 y, x, mask = np.zeros((8, 8), np.float32), np.ones((8, 8), np.float32), np.zeros((8, 8), np.uint8)
-dropout_forward(y, mask, x, np.zeros(1, np.int64), np.uint64(7), 16, 0.4)
+dropout_forward(y, mask, x, np.zeros(1, np.int64), np.uint64(7), 16, 0.4, 0)
 print(y.tolist())
 """
 

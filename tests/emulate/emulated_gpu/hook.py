@@ -13,7 +13,7 @@ class _Hook(MetaPathFinder):
     """Comes before the other finders and leaves the finding to them."""
 
     def find_spec(self, name, path=None, target=None):
-        execute = {"cupy": _install_first, "cupy.cuda.compiler": _keep_sources_after}.get(name)
+        execute = _EXECUTE.get(name)
         spec = PathFinder.find_spec(name, path, target) if execute else None
         if spec is not None:
             original = spec.loader.exec_module
@@ -36,6 +36,19 @@ def _keep_sources_after(original, module) -> None:
 
     original(module)
     keep_sources(module)
+
+
+def _emulate_nccl(original, module) -> None:
+    from . import nccl
+
+    vars(module).update({name: getattr(nccl, name) for name in nccl.__all__})
+
+
+_EXECUTE = {
+    "cupy": _install_first,
+    "cupy.cuda.compiler": _keep_sources_after,
+    "cupy.cuda.nccl": _emulate_nccl,
+}
 
 
 def register() -> None:

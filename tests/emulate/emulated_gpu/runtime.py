@@ -22,6 +22,7 @@ _function = RUNTIME.function
 VERSION = 13_000
 CAPABILITY = (9, 0)
 NAME = b"emulated GPU, which shows no time"
+_BUS_ID = b"0000:01:00.0\0"
 _MULTIPROCESSORS = 132
 #: cudaDeviceAttr: multiprocessors, capability, and what CuPy wants to know of clocks and textures.
 _ATTRIBUTES = {
@@ -72,6 +73,11 @@ def get_device():
 def set_device(device):
     if device != 0:
         raise CudaError(Status.INVALID_DEVICE, f"device {device}")
+
+
+@_function("cudaDeviceGetPCIBusId", POINTER, INT, INT)
+def device_bus_id(address, length, device):
+    ctypes.memmove(address, _BUS_ID, min(length, len(_BUS_ID)))
 
 
 @_function("cudaDeviceGetAttribute", Out(INT), INT, INT)
