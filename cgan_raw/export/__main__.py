@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
         help="a page that draws in the browser, for any server of files: python -m http.server --directory DIR",
     )  # fmt: skip
     result.add_argument(
-        "--half", action="store_true", help="round the weights of --web to float16: 3 MB in place of 6"
+        "--half", action="store_true", help="round the weights of --web to float16: half as many bytes"
     )
     return result
 

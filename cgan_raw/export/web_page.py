@@ -12,10 +12,12 @@ from PIL import Image
 
 from .. import streams
 from ..checkpoint import Checkpoint
-from ..config import BATCHNORM_EPS, CGAN, DCGAN, LATENT, LEAKY_SLOPE, SIDE
+from ..config import BATCHNORM_EPS, GAN, KERNEL, LATENT, PADDING, SIDE, STRIDE
 from ..devices.choice import make_backend
 from ..errors import InputError
+from ..image_layers import TransposedConvolution
 from ..images import png
+from ..kernels.registry import ops
 from ..layers import BatchNorm, Dense, Embedding, Layer, LeakyReLU, Tanh
 from ..models import generator_layers, tensors
 from ..sample import sheets
@@ -36,10 +38,8 @@ def web_page(checkpoint: Checkpoint, half: bool = False) -> dict[str, bytes]:
 
     Raises
     ------
-    InputError : a weight is too large for float16, or the generator has convolutions.
+    InputError : a weight is too large for float16.
     """
-    if checkpoint.config.model == DCGAN:
-        raise InputError(f"--web: the page has no kernels for a {DCGAN}; --onnx can have it")
     network = {name: checkpoint.tensors[f"generator.{name}"] for name in _names(checkpoint)}
     if half:
         network = {name: _halved(name, tensor) for name, tensor in network.items()}
@@ -55,9 +55,12 @@ def describe(checkpoint: Checkpoint) -> dict:
 
     ``noise`` is the width of the input, ``side`` that of the image.  ``layers`` are calls of ops in order, each
     on the output of the one before: ``arguments`` are those of its contract after the destination and x, either
-    the name of a tensor, ``labels``, or a number.  Other sizes follow from the tensors'.
+    the name of a tensor, ``labels``, or a number, and behind them the sizes that do not follow from those of
+    tensors.  One that ``updates`` has its x for a destination.  ``zeros`` are tensors that no file has to hold:
+    their sizes by name.
     """
-    config = checkpoint.config
+    config, layers = checkpoint.config, generator_layers(checkpoint.config.model)
+    without_bias = [layer for layer in layers if isinstance(layer, Dense) and not layer.has_bias]
     return {
         "model": config.model,
         "iteration": checkpoint.iteration,
@@ -65,26 +68,35 @@ def describe(checkpoint: Checkpoint) -> dict:
         "noise": LATENT,
         "stream": streams.SAMPLES,
         "side": SIDE,
-        "layers": [_call(layer) for layer in generator_layers(config.model)],
+        "zeros": {f"{layer.name}.bias": layer.outputs for layer in without_bias},
+        "layers": [call for layer in layers for call in _calls(layer)],
     }
 
 
-def _call(layer: Layer) -> dict:
+def _calls(layer: Layer) -> list[dict]:
     names = [f"{layer.name}.{local}" for local in layer.tensors()]
     match layer:
         case Embedding():
-            op, arguments = "embedding_forward", [*names, "labels"]
+            return [_call("embedding_forward", *names, "labels")]
         case Dense():
-            op, arguments = "dense_forward", names
+            return [_call("dense_forward", f"{layer.name}.weight", f"{layer.name}.bias")]
         case LeakyReLU():
-            op, arguments = "leaky_relu_forward", [LEAKY_SLOPE]
+            return [_call("leaky_relu_forward", layer.slope)]
         case BatchNorm():
-            op, arguments = "batchnorm_forward_inference", [*names, BATCHNORM_EPS]
+            return [_call("batchnorm_forward_inference", *names, BATCHNORM_EPS)]
+        case TransposedConvolution():
+            weight, *bias = names
+            sizes = *layer.made, *layer.seen, KERNEL
+            product = _call("convolution_backward_input", weight, STRIDE, PADDING, *sizes)
+            return [product, *(_call("bias_add", name) for name in bias)]
         case Tanh():
-            op, arguments = "tanh_forward", []
-        case _:
-            raise TypeError(f"no kernel in JavaScript for {type(layer).__name__}")
-    return {"op": op, "arguments": arguments}
+            return [_call("tanh_forward")]
+    raise TypeError(f"no kernel in JavaScript for {type(layer).__name__}")
+
+
+def _call(op: str, *arguments: str | float) -> dict:
+    call = {"op": op, "arguments": arguments}
+    return call | {"updates": True} if ops()[op].arguments[0].role == "update" else call
 
 
 def _names(checkpoint: Checkpoint) -> list[str]:
@@ -103,7 +115,7 @@ def _preview(checkpoint: Checkpoint, network: dict[str, np.ndarray]) -> bytes:
     """A PNG of what the page begins with, side by side: black, as opaque as a pixel is bright."""
     rounded = {f"generator.{name}": tensor.astype(np.float32) for name, tensor in network.items()}
     generator = load_generator(make_backend("cpu"), dataclasses.replace(checkpoint, tensors=rounded))
-    digits = [int(digit) for digit in _NUMBER] if checkpoint.config.model == CGAN else []
+    digits = [int(digit) for digit in _NUMBER] if checkpoint.config.model != GAN else []
     sheet = sheets.samples(generator, _SEED, digits, len(_NUMBER), len(_NUMBER))
     ink = Image.fromarray(np.hstack([*Sampler(generator, sheet.z, sheet.labels).images()]))
     return png(Image.merge("LA", [Image.new("L", ink.size), ink]))

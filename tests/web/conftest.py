@@ -1,4 +1,4 @@
-"""What these tests share: short runs of both models, pages made of them, and their modules in node."""
+"""What these tests share: short runs of all models, pages made of them, and their modules in node."""
 
 import shutil
 import sys
@@ -15,26 +15,34 @@ from in_node import Node
 from cgan_raw.export import __main__ as export
 from cgan_raw.train import __main__ as train
 
+#: By model: enough for pictures that are not grey all over.
+ITERATIONS = {"cgan": 200, "gan": 200, "dcgan": 20}
 
-@pytest.fixture(scope="session", params=["cgan", "gan"])
+
+@pytest.fixture(scope="session", params=ITERATIONS)
 def model(request):
+    return request.param
+
+
+@pytest.fixture(scope="session", params=["cgan", "dcgan"])
+def conditional(request):
+    """A model that can be asked for a digit."""
     return request.param
 
 
 @pytest.fixture(scope="session")
 def run_of(tmp_path_factory):
-    """The run folder of a model, trained until its digits have black and white."""
+    """The run folder of a model."""
     return _made_once(lambda model: _trained(tmp_path_factory.mktemp("runs") / model, model))
 
 
 @pytest.fixture(scope="session")
 def page_of(run_of, tmp_path_factory):
-    """The page of a model, by the command; of ``"half"``, that of the conditional one with such weights."""
+    """The page of a model, by the command: of ``"cgan"``, say, or of ``"cgan --half"``."""
 
-    def make(model):
-        folder, half = tmp_path_factory.mktemp("pages") / model, ["--half"] * (model == "half")
-        run = run_of("cgan" if half else model)
-        assert call(export.main, run, "--web", folder, *half).code == 0
+    def make(kind):
+        folder, (model, *flags) = tmp_path_factory.mktemp("pages") / kind, kind.split()
+        assert call(export.main, run_of(model), "--web", folder, *flags).code == 0
         return folder
 
     return _made_once(make)
@@ -56,8 +64,23 @@ def node_of(page_of):
         node.end()
 
 
+@pytest.fixture
+def able(node_of):
+    """Skips where dense.wasm cannot be used."""
+    if not node_of("cgan").ask("able")["able"]:
+        pytest.skip("needs relaxed SIMD in node, on a machine that fuses a product and a sum")
+
+
+@pytest.fixture(params=["plain", "simd"])
+def fast(request):
+    """Whether by dense.wasm."""
+    if request.param == "simd":
+        request.getfixturevalue("able")
+    return request.param == "simd"
+
+
 def _trained(folder: Path, model: str) -> Path:
-    flags = ("--device", "cpu", "--iterations", 200, "--seed", 7, "--quiet")
+    flags = ("--device", "cpu", "--iterations", ITERATIONS[model], "--seed", 7, "--quiet")
     assert call(train.main, *flags, "--model", model, "--out", folder).code == 0
     return folder
 

@@ -7,7 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from cgan_raw.kernels.registry import ops
+
 HERE = Path(__file__).parent
+
+#: By the name of an op, the sizes that kernels.js takes behind its arguments.
+SIZES = {"convolution_backward_input": "HWCPQNR"}
 
 
 class Node:
@@ -30,15 +35,17 @@ class Node:
         """An op as a function of arrays and numbers, as other backends have it; ``fast`` by dense.wasm."""
 
         def kernel(*arguments):
-            answer = self.ask("op", name=name, fast=fast, given=[_packed(value) for value in arguments])
+            sizes = ops()[name].sizes(arguments)
+            given = [*map(_packed, arguments), *(sizes[dim] for dim in SIZES.get(name, ""))]
+            answer = self.ask("op", name=name, fast=fast, given=given)
             assert answer["whole"], f"{name}: something beside its arrays was written"
-            for value, after in zip(arguments, answer["after"], strict=True):
+            for value, after in zip(arguments, answer["after"], strict=False):
                 if after is not None:
                     value[...] = np.frombuffer(base64.b64decode(after), value.dtype).reshape(value.shape)
 
         return kernel
 
-    def draw(self, kind: str, seed: int, digits=None, count: int = 1, steps: int = 0, fast: bool = True):
+    def draw(self, kind: str, seed: int, digits=None, count: int = 1, steps: int = 0, fast: bool = False):
         """Pictures (n, 28, 28) uint8."""
         what = {"kind": kind, "seed": str(seed), "digits": digits, "count": count, "steps": steps}
         answer = self.ask("draw", fast=fast, **what)

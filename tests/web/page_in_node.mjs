@@ -5,6 +5,7 @@
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
+import { setFlagsFromString } from "node:v8";
 
 const site = `${process.argv[2]}/`;
 const from = (name) => import(pathToFileURL(site + name));
@@ -12,8 +13,12 @@ const [kernels, { room, simd }, { Generator, walk }] = await Promise.all(
   ["kernels.js", "simd.js", "generator.js"].map(from),
 );
 const file = (name) => new Uint8Array(readFileSync(site + name));
+// Node 20 has to be asked for relaxed SIMD.
+if (!WebAssembly.validate(file("dense.wasm"))) setFlagsFromString("--experimental-wasm-relaxed-simd");
+
 const ARRAYS = { float32: Float32Array, int32: Int32Array, int64: BigInt64Array };
 const GUARD = 64; // numbers: no tile is wider
+const SPARE = 2 ** 16; // numbers: no op here asks for more
 
 const packed = (array) => Buffer.from(array.buffer, array.byteOffset, array.byteLength).toString("base64");
 
@@ -24,10 +29,16 @@ function unpacked(value) {
   return new ARRAYS[value.dtype](bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
 }
 
+// Whether dense.wasm can be used here.
+async function able() {
+  return { able: await simd(room(1), file("dense.wasm")).then(() => true, () => false) };
+}
+
 // An op on arguments in calling order; float32 arrays lie in one room, NaN before and behind each.
 async function op({ name, fast, given }) {
   const values = given.map(unpacked), floats = values.filter((value) => value instanceof Float32Array);
-  const rooms = floats.reduce((sum, value) => sum + value.length + GUARD, GUARD), place = room(4 * rooms);
+  const rooms = floats.reduce((sum, value) => sum + value.length + GUARD, GUARD);
+  const place = room(4 * (rooms + SPARE));
   const guards = [place.floats(GUARD).fill(NaN)];
   const placed = values.map((value) => {
     if (!(value instanceof Float32Array)) return value;
@@ -74,7 +85,7 @@ const pictures = {
   },
 };
 
-const jobs = { op, draw };
+const jobs = { able, op, draw };
 
 for await (const line of createInterface({ input: process.stdin })) {
   const { job, ...what } = JSON.parse(line);

@@ -15,6 +15,14 @@ from cgan_raw.export import web_files, web_page
 
 CHECKPOINT = "checkpoint.safetensors"
 
+_DENSE = ["dense_forward", "leaky_relu_forward", "batchnorm_forward_inference"] * 3 + ["dense_forward"]
+_NORMALISED = ["batchnorm_forward_inference", "leaky_relu_forward", "convolution_backward_input"]
+OPS = {
+    "cgan": ["embedding_forward", *_DENSE, "tanh_forward"],
+    "gan": [*_DENSE, "tanh_forward"],
+    "dcgan": ["embedding_forward", "dense_forward", *_NORMALISED * 2, "bias_add", "tanh_forward"],
+}
+
 
 def description(page):
     content = (page / web_files.WEIGHTS).read_bytes()
@@ -40,29 +48,27 @@ def test_weights_are_the_generators(model, run_of, page_of):
         np.testing.assert_array_equal(array, tensors[f"generator.{name}"])
 
 
-def test_half_is_half_as_large(page_of):
-    sizes = [(page_of(kind) / web_files.WEIGHTS).stat().st_size for kind in ("cgan", "half")]
+def test_half_is_half_as_large(model, page_of):
+    sizes = [(page_of(f"{model}{half}") / web_files.WEIGHTS).stat().st_size for half in ("", " --half")]
     assert sizes[1] / sizes[0] == pytest.approx(0.5, abs=0.01)
 
 
-def test_description_is_of_the_network_and_names_its_tensors(model, page_of):
-    found = description(page_of(model))
+def test_description_is_of_the_network_and_names_its_tensors(model, run_of, page_of):
+    found, iteration = description(page_of(model)), load(run_of(model) / CHECKPOINT).iteration
     assert {name: found[name] for name in ("model", "iteration", "seed", "noise", "stream", "side")} == {
-        "model": model, "iteration": 200, "seed": 7, "noise": 100, "stream": 128, "side": 28,
+        "model": model, "iteration": iteration, "seed": 7, "noise": 100, "stream": 128, "side": 28,
     }  # fmt: skip
-    ops = [layer["op"] for layer in found["layers"]]
-    first = ["embedding_forward"] if model == "cgan" else []
-    block = ["dense_forward", "leaky_relu_forward", "batchnorm_forward_inference"]
-    assert ops == [*first, *block * 3, "dense_forward", "tanh_forward"]
+    assert [layer["op"] for layer in found["layers"]] == OPS[model]
     named = [name for layer in found["layers"] for name in layer["arguments"] if isinstance(name, str)]
     weights = safetensors.numpy.load((page_of(model) / web_files.WEIGHTS).read_bytes())
-    assert sorted(set(named) - {"labels"}) == sorted(weights)
-    assert ("labels" in named) == (model == "cgan")
+    assert sorted(set(named) - {"labels"}) == sorted([*weights, *found["zeros"]])
+    assert found["zeros"] == ({"dense0.bias": 6272} if model == "dcgan" else {})
+    assert ("labels" in named) == (model != "gan")
 
 
 def test_first_picture_is_the_commands(model, run_of, page_of):
     ours = cgan_raw.load(run_of(model), "cpu")
-    expected = (ours.sample("2026") if model == "cgan" else ours.sample(count=4)).images
+    expected = (ours.sample(count=4) if model == "gan" else ours.sample("2026")).images
     with Image.open(page_of(model) / web_files.PREVIEW) as picture:
         grey, opaque = (np.asarray(channel) for channel in picture.convert("LA").split())
     assert not grey.any()
@@ -118,4 +124,4 @@ def test_layer_without_a_kernel_is_an_error():
     from cgan_raw.layers import Dropout
 
     with pytest.raises(TypeError, match="Dropout"):
-        web_page._call(Dropout("dropout0", 4, 0))
+        web_page._calls(Dropout("dropout0", 4, 0))

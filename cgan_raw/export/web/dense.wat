@@ -1,14 +1,14 @@
-;; dense_forward: the product of kernels.js in WebAssembly SIMD.
+;; dense_forward: the product of kernels.js in WebAssembly, by relaxed SIMD.
 ;;
 ;;   y[m,n] = sum_k x[m,k] w[k,n] + b[n]   dense/reference.py (1)
 ;;
 ;; Tile      4 rows by 8 columns: eight vectors of sums in registers while k runs.
 ;; Memory    2 vectors and 4 numbers are read for 32 multiply-adds: 1.5 bytes per multiply-add asked for.
-;; Limit     the vector units: 8 products and 8 sums for 6 loads.
+;; Limit     the vector units: 8 fused multiply-adds for 6 loads.
 ;; Edges     a tile that would stand out below begins its missing rows at the last one, and one that would stand
 ;;           out on the right begins further left: what two tiles compute is the same.  N is 8 or more.
-;; Numerics  one sum in the order of k, from the bias on, each product and each sum rounded: WebAssembly has no
-;;           fused step that is the same on every machine.
+;; Numerics  one sum in the order of k, from the bias on, each step rounded once, as the CPU's are.  A machine
+;;           that cannot fuse a step rounds it twice: `step` lets one see.
 (module
   (import "page" "memory" (memory 1))
 
@@ -47,17 +47,17 @@
           (local.set $left (v128.load (local.get $p)))
           (local.set $right (v128.load offset=16 (local.get $p)))
           (local.set $a (v128.load32_splat (i32.add (local.get $x0) (local.get $k))))
-          (local.set $s0 (f32x4.add (local.get $s0) (f32x4.mul (local.get $a) (local.get $left))))
-          (local.set $t0 (f32x4.add (local.get $t0) (f32x4.mul (local.get $a) (local.get $right))))
+          (local.set $s0 (f32x4.relaxed_madd (local.get $a) (local.get $left) (local.get $s0)))
+          (local.set $t0 (f32x4.relaxed_madd (local.get $a) (local.get $right) (local.get $t0)))
           (local.set $a (v128.load32_splat (i32.add (local.get $x1) (local.get $k))))
-          (local.set $s1 (f32x4.add (local.get $s1) (f32x4.mul (local.get $a) (local.get $left))))
-          (local.set $t1 (f32x4.add (local.get $t1) (f32x4.mul (local.get $a) (local.get $right))))
+          (local.set $s1 (f32x4.relaxed_madd (local.get $a) (local.get $left) (local.get $s1)))
+          (local.set $t1 (f32x4.relaxed_madd (local.get $a) (local.get $right) (local.get $t1)))
           (local.set $a (v128.load32_splat (i32.add (local.get $x2) (local.get $k))))
-          (local.set $s2 (f32x4.add (local.get $s2) (f32x4.mul (local.get $a) (local.get $left))))
-          (local.set $t2 (f32x4.add (local.get $t2) (f32x4.mul (local.get $a) (local.get $right))))
+          (local.set $s2 (f32x4.relaxed_madd (local.get $a) (local.get $left) (local.get $s2)))
+          (local.set $t2 (f32x4.relaxed_madd (local.get $a) (local.get $right) (local.get $t2)))
           (local.set $a (v128.load32_splat (i32.add (local.get $x3) (local.get $k))))
-          (local.set $s3 (f32x4.add (local.get $s3) (f32x4.mul (local.get $a) (local.get $left))))
-          (local.set $t3 (f32x4.add (local.get $t3) (f32x4.mul (local.get $a) (local.get $right))))
+          (local.set $s3 (f32x4.relaxed_madd (local.get $a) (local.get $left) (local.get $s3)))
+          (local.set $t3 (f32x4.relaxed_madd (local.get $a) (local.get $right) (local.get $t3)))
           (local.set $p (i32.add (local.get $p) (local.get $across)))
           (br_if $depth (i32.lt_u (local.tee $k (i32.add (local.get $k) (i32.const 4))) (local.get $deep))))
         (local.set $p (i32.add (local.get $y) (i32.shl (local.get $n) (i32.const 2))))
@@ -71,6 +71,11 @@
         (v128.store (local.get $y3) (local.get $s3)) (v128.store offset=16 (local.get $y3) (local.get $t3))
         (br_if $columns (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 8))) (local.get $N))))
       (br_if $rows (i32.lt_u (local.tee $m (i32.add (local.get $m) (i32.const 4))) (local.get $M)))))
+
+  ;; a b + c, as the product has it.
+  (func (export "step") (param $a f32) (param $b f32) (param $c f32) (result f32)
+    (f32x4.extract_lane 0 (f32x4.relaxed_madd
+      (f32x4.splat (local.get $a)) (f32x4.splat (local.get $b)) (f32x4.splat (local.get $c)))))
 
   ;; The address of row m of an array, or of the last one of its M.
   (func $row (param $array i32) (param $bytes i32) (param $m i32) (param $M i32) (result i32)

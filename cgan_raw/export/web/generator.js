@@ -10,10 +10,14 @@ export class Generator {
   // `bytes` are those of a file of weights.  Throws an Error that says what is wrong with them.
   constructor(bytes) {
     const { description, tensors } = read(bytes);
-    Object.assign(this, description); // model, iteration, seed, noise, stream, side, layers
+    Object.assign(this, description); // model, iteration, seed, noise, stream, side, zeros, layers
+    this.parameters = numbers(tensors);
+    for (const name in this.zeros) tensors[name] = new Float32Array(this.zeros[name]);
     this.widths = widths(description, tensors);
-    this.parameters = Object.values(tensors).reduce((sum, tensor) => sum + tensor.length, 0);
-    this.memory = room(4 * (this.parameters + ROWS * this.widths.reduce((sum, width) => sum + width)));
+    const rows = ROWS * this.widths.reduce((sum, width) => sum + width);
+    const convolutions = this.layers.filter(({ op }) => op === "convolution_backward_input");
+    const spare = convolutions.map((layer) => kernels.spare_numbers(...layer.arguments));
+    this.memory = room(4 * (numbers(tensors) + rows + Math.max(0, ...spare)));
     this.tensors = place(this.memory, tensors);
     this.outputs = this.widths.map((width) => this.memory.floats(ROWS * width));
     this.ops = this.plain = kernels;
@@ -63,10 +67,10 @@ export class Generator {
   forward(z, given) {
     const rows = z.length / this.noise, inputs = this.outputs[0].subarray(0, z.length);
     inputs.set(z);
-    return this.layers.reduce((x, { op, arguments: names }, i) => {
-      const y = this.outputs[i + 1].subarray(0, rows * this.widths[i + 1]);
+    return this.layers.reduce((x, { op, updates, arguments: names }, i) => {
+      const y = updates ? x : this.outputs[i + 1].subarray(0, rows * this.widths[i + 1]);
       const value = (name) => (typeof name === "number" ? name : given[name] ?? this.tensors[name]);
-      this.ops[op](y, x, ...names.map(value));
+      this.ops[op](...(updates ? [y] : [y, x]), ...names.map(value));
       return y;
     }, inputs);
   }
@@ -78,22 +82,36 @@ export function walk(from, to, share) {
   return from.map((v, i) => Math.cos(t) * v + Math.sin(t) * to[i]);
 }
 
+// How wide a row is that an op makes of one of this width, by the arguments after x; false if they do not fit.
+const MADE = {
+  embedding_forward: (width, table) => table.length % width === 0 && width,
+  dense_forward: (width, w, b) => w.length === width * b.length && b.length,
+  convolution_backward_input: (width, w, stride, padding, H, W, C, P, Q, N, R) =>
+    width === P * Q * N && w.length === R * R * C * N && H * W * C,
+  bias_add: (width, b) => width % b.length === 0 && width,
+  batchnorm_forward_inference: (width, gamma) => width % gamma.length === 0 && width,
+  leaky_relu_forward: (width) => width,
+  tanh_forward: (width) => width,
+};
+
 // Numbers per row before the first layer and after each; an Error if tensors do not fit.
 function widths({ noise, side, layers }, tensors) {
   const found = [noise];
   for (const { op, arguments: names } of layers) {
-    if (!(op in kernels)) throw new Error(`The weights ask for an op that is not here: ${op}.`);
+    if (!Object.hasOwn(MADE, op)) throw new Error(`The weights ask for an op that is not here: ${op}.`);
     const own = names.filter((name) => typeof name === "string" && name !== "labels");
     const missing = own.find((name) => !(name in tensors));
     if (missing) throw new Error(`The weights have no ${missing}.`);
-    const [first, second] = own.map((name) => tensors[name].length), before = found.at(-1);
-    const width = op === "dense_forward" ? second : before;
-    if (op === "dense_forward" ? first !== before * width : (first ?? 0) % width)
-      throw new Error(`${own[0]} of the weights has another size than the layers around it.`);
+    const width = MADE[op](found.at(-1), ...names.map((name) => tensors[name] ?? name));
+    if (!width) throw new Error(`${own[0]} of the weights has another size than the layers around it.`);
     found.push(width);
   }
   if (found.at(-1) !== side ** 2) throw new Error("The weights are of another network than they say.");
   return found;
+}
+
+function numbers(tensors) {
+  return Object.values(tensors).reduce((sum, tensor) => sum + tensor.length, 0);
 }
 
 function place(memory, tensors) {

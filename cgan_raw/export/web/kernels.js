@@ -1,10 +1,11 @@
 // The ops of a generator in inference, in JavaScript: a third language beside CUDA C++ and Numba CUDA.
 //
 // Names, arguments and their order are those of the contracts in kernels/*/__init__.py, equations those of the
-// folders' reference.py.  Arrays are flat Float32Arrays, and sizes follow from their lengths.
+// folders' reference.py.  Arrays are flat Float32Arrays, and sizes follow from their lengths; those that do not
+// come after the arguments, in the order in which the contract names them.
 //
 // Numerics  JavaScript computes in float64; each step is rounded to float32, by Math.fround or by a store, as
-//           the CPU's are.
+//           the CPU's are: the bits are the CPU's, but for some of tanh.
 
 const f32 = Math.fround;
 
@@ -20,8 +21,8 @@ export function embedding_forward(y, x, table, labels) {
 // Tile      1 row by 8 columns: eight sums in registers while k runs; a number of x is read once for them all.
 // Memory    4.5 bytes per multiply-add asked for.
 // Numerics  one sum in the order of k, from the bias on.  A product of two float32 is exact in float64, so each
-//           step is rounded as if fused, as the CPU's is, but where the sum's rounding to float64 makes a tie for
-//           that to float32.
+//           step is rounded as if fused, as the CPU's is, but where the sum's rounding to float64 makes a tie
+//           for that to float32: about one step in 2^30.
 export function dense_forward(y, x, w, b) {
   const N = b.length, K = w.length / N;
   for (let row = 0, from = 0; row < y.length; row += N, from += K) {
@@ -61,6 +62,68 @@ function one_column(y, to, x, from, w, n, b, N, K) {
   y[to] = s;
 }
 
+// dx[b,i,j,c] = sum_{r,s,n} dy[b, (i + d - r) / t, (j + d - s) / t, n] w[r,s,c,n]
+//                                                                            convolution/reference.py (3)
+// Forward, this is a transposed convolution.
+//
+// Tile      a slice of the elements (r,s,c) of a patch, for all places of an image: a product, dy w^T, of which
+//           each row is then added to the pixels that a place has met.
+// Memory    4.5 bytes per multiply-add asked for, as of the product; what a tile is made in fits a cache.
+// Numerics  over n as the product; over (r,s) in the order of slices, and of places in them: the CPU's.
+export function convolution_backward_input(...given) {
+  convolve_backward(dense_forward, (length) => new Float32Array(length), ...given);
+}
+
+const SLICE = 128; // elements, as _DEEP of convolution/cpu.py
+
+// The same by a product of one's choice; `spare` gives an array of so many numbers to compute in.
+export function convolve_backward(product, spare, dx, dy, w, stride, padding, H, W, C, P, Q, N, R) {
+  const elements = R * R * C, places = P * Q;
+  const space = spare(spare_numbers(w, stride, padding, H, W, C, P, Q, N));
+  dx.fill(0);
+  for (let first = 0; first < elements; first += SLICE) {
+    const wide = Math.min(SLICE, elements - first), given = space.subarray(0, places * wide);
+    const across = space.subarray(places * wide, (places + N) * wide);
+    const zeros = space.subarray((places + N) * wide, (places + N + 1) * wide).fill(0);
+    transpose(across, w.subarray(first * N, (first + wide) * N), N);
+    for (let b = 0; b * places * N < dy.length; ++b) {
+      product(given, dy.subarray(b * places * N, (b + 1) * places * N), across, zeros);
+      const image = dx.subarray(b * H * W * C, (b + 1) * H * W * C);
+      give_back(image, given, first, wide, stride, padding, H, W, C, P, Q, R);
+    }
+  }
+}
+
+export function spare_numbers(w, stride, padding, H, W, C, P, Q, N) {
+  return (P * Q + N + 1) * SLICE;
+}
+
+function transpose(out, x, columns) {
+  const rows = x.length / columns;
+  for (let m = 0; m < rows; ++m) for (let n = 0; n < columns; ++n) out[n * rows + m] = x[m * columns + n];
+}
+
+// Add what places give to elements `first` to `first + wide` of their patches to the pixels that those are of.
+function give_back(dx, given, first, wide, stride, padding, H, W, C, P, Q, R) {
+  for (let p = 0, from = 0; p < P; ++p)
+    for (let q = 0; q < Q; ++q)
+      for (let e = first, end; e < first + wide; from += end - e, e = end) {
+        const tap = Math.floor(e / C);
+        const i = p * stride - padding + Math.floor(tap / R), j = q * stride - padding + (tap % R);
+        end = Math.min((tap + 1) * C, first + wide);
+        if (i >= 0 && i < H && j >= 0 && j < W) add(dx, (i * W + j) * C + (e % C), given, from, end - e);
+      }
+}
+
+function add(y, to, x, from, count) {
+  for (let i = 0; i < count; ++i) y[to + i] += x[from + i];
+}
+
+// y[m,n] = y[m,n] + b[n]   convolution/reference.py (6)
+export function bias_add(y, b) {
+  for (let i = 0; i < y.length; ) for (let n = 0; n < b.length; ++n, ++i) y[i] += b[n];
+}
+
 // y = x if x > 0, else slope x   activation/reference.py (1)
 export function leaky_relu_forward(y, x, slope) {
   const a = f32(slope);
@@ -78,6 +141,8 @@ export function batchnorm_forward_inference(y, x, gamma, beta, moving_mean, movi
 }
 
 // y = tanh(x)   activation/reference.py (3)
+//
+// Numerics  the nearest float32, which the CPU's need not be: NumPy's, it may be the one beside it.
 export function tanh_forward(y, x) {
   for (let i = 0; i < y.length; ++i) y[i] = Math.tanh(x[i]);
 }
