@@ -5,10 +5,10 @@ PYTHON ?= python3
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help train test web-test compile emulate sanitize mutants bench gpu-check lint tables report clean
+.PHONY: help train test web-test web-picture compile emulate sanitize mutants bench gpu-check lint tables report clean
 
 help:  ## list the commands
-	@awk -F ':.*## *' '/^[a-z-]+: .*##/ || /^[a-z-]+:  ##/ { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## *' '/^[a-z-]+: .*##/ || /^[a-z-]+:  ##/ { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 train: $(VENV)/.train  ## train on the device at hand; flags: make train ARGS="--iterations 500 --seed 3"
 	$(VENV)/bin/python -m cgan_raw.train $(ARGS)
@@ -18,6 +18,9 @@ test: $(VENV)/.dev  ## run the whole test suite, on all cores; its slowest tests
 
 web-test: $(VENV)/.web browser tests/web/node_modules  ## try the page of export --web in node and in a real browser
 	$(VENV)/bin/python -m pytest tests/web --numprocesses auto --dist loadfile --durations 5 $(ARGS)
+
+web-picture: $(VENV)/.web browser  ## renew README's picture of the page: make web-picture ARGS=runs/RUN
+	$(VENV)/bin/python tests/web/picture.py $(ARGS)
 
 compile: $(VENV)-compile/.compile  ## compile the kernels for every GPU, without one; see CONTRIBUTING.md
 	$(VENV)-compile/bin/python -m pytest tests/compile $(ARGS)

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from commands import assert_refused, call
+from commands import call
 from PIL import Image
 
 from cgan_raw import generator as generators
@@ -78,11 +78,6 @@ def test_onnx_model_draws_the_same(checkpoint, tmp_path):
     sampler = generators.Sampler(found._parameters, z, labels.astype(np.int32))
     assert images.std() > 0.05
     np.testing.assert_allclose(images.reshape(5, 784), sampler._outputs(0), rtol=0, atol=1e-5)
-
-
-def test_page_is_refused(checkpoint, tmp_path):
-    assert_refused(call(export.main, checkpoint, "--web", tmp_path / "site"), "--web", "dcgan")
-    assert not (tmp_path / "site").exists()
 
 
 def test_batch_that_kernels_cannot_index_is_refused():

@@ -11,15 +11,16 @@ from cgan_raw import sampler
 def assert_same(found: np.ndarray, draw: Callable[[], np.ndarray]) -> None:
     """That pictures (n, 28, 28) uint8 are those that ``draw`` makes with the CPU's kernels.
 
-    A page has the CPU's bits up to the last layer.  There the CPU's tanh is NumPy's, which for one float32 in
-    seven gives the second nearest one, and JavaScript the nearest.  Of all float32 numbers, 162 are a pixel of
-    another level for that: those whose tanh lies at the edge of a level.  So a pixel may be what it would be,
-    had the CPU's tanh been one unit in the last place larger or smaller; nearly always that is the same level.
+    A page has the CPU's bits up to the last layer, whose tanh is NumPy's on the CPU.  By all float32 numbers
+    in NumPy 2.4: JavaScript's is the nearest float32, NumPy's for a seventh of those between 2^-22 and 12 the
+    one beside it, and for 162 of either sign, whose tanh lies at the edge of a grey level, that is a pixel of
+    another level.  So a pixel may be what it would be, had the CPU's tanh been one unit in the last place
+    larger or smaller: nearly always the same level.
     """
     least, most = (_drawn(draw, toward) for toward in (-2, 2))
     assert found.shape == most.shape
     assert most.std() > 15, "pictures of one grey would prove nothing"
-    assert np.count_nonzero(least != most) <= most.size // 1_000, "edges of levels should be rare"
+    assert np.count_nonzero(least != most) <= 1 + most.size // 10_000, "edges of levels should be rare"
     assert np.count_nonzero((found < least) | (found > most)) == 0
 
 

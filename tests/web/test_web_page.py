@@ -1,13 +1,13 @@
 """The page in a real browser: what is typed, walked and shared is drawn, as the command draws it."""
 
-import functools
-import http.server
+import contextlib
 import shutil
-import threading
 from types import SimpleNamespace
 
+import browsing
 import numpy as np
 import pytest
+from browsing import WIDTHS
 from in_node import HERE
 from pixels import assert_same
 
@@ -15,42 +15,21 @@ import cgan_raw
 from cgan_raw.sample import sheets
 from cgan_raw.sampler import Sampler, noise
 
-WIDTHS = {"phone": (390, 844), "desk": (1280, 900)}
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-
 
 @pytest.fixture(scope="module")
 def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (the extra web)")
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if program is None:
+    pytest.importorskip("playwright.sync_api", reason="needs playwright (the extra web)")
+    if browsing.program() is None:
         pytest.skip("needs chromium")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=program, args=["--no-sandbox"])
+    with browsing.started() as browser:
         yield browser
-        browser.close()
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
 
 
 @pytest.fixture
 def serve():
     """Serves a folder: its address."""
-    servers = []
-
-    def start(folder):
-        handler = functools.partial(Quiet, directory=str(folder))
-        servers.append(http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler))
-        threading.Thread(target=servers[-1].serve_forever, daemon=True).start()
-        return f"http://127.0.0.1:{servers[-1].server_port}/"
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+    with contextlib.ExitStack() as servers:
+        yield lambda folder: servers.enter_context(browsing.served(folder))
 
 
 @pytest.fixture
