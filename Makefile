@@ -4,6 +4,9 @@ VENV   ?= .venv
 PYTHON ?= python3
 ARGS   ?=
 
+# Each worker begins with tests that follow one another, and who has done his takes from the others.
+PARALLEL := --numprocesses auto --dist worksteal
+
 .DEFAULT_GOAL := help
 .PHONY: help train test web-test web-picture compile emulate sanitize mutants bench gpu-check lint tables report clean
 
@@ -14,10 +17,10 @@ train: $(VENV)/.train  ## train on the device at hand; flags: make train ARGS="-
 	$(VENV)/bin/python -m cgan_raw.train $(ARGS)
 
 test: $(VENV)/.dev  ## run the whole test suite, on all cores; its slowest tests are listed at the end
-	$(VENV)/bin/python -m pytest --numprocesses auto --dist loadfile --durations 15 $(ARGS)
+	$(VENV)/bin/python -m pytest $(PARALLEL) --durations 15 $(ARGS)
 
 web-test: $(VENV)/.web browser tests/web/node_modules  ## try the page of export --web in node and in a real browser
-	$(VENV)/bin/python -m pytest tests/web --numprocesses auto --dist loadfile --durations 5 $(ARGS)
+	$(VENV)/bin/python -m pytest tests/web $(PARALLEL) --durations 5 $(ARGS)
 
 web-picture: $(VENV)/.web browser  ## renew README's picture of the page: make web-picture ARGS=runs/RUN
 	$(VENV)/bin/python tests/web/picture.py $(ARGS)
@@ -27,7 +30,7 @@ compile: $(VENV)-compile/.compile  ## compile the kernels for every GPU, without
 
 emulate: $(VENV)-emulate/.emulate  ## run the GPU path, CuPy included, on an emulated GPU; see CONTRIBUTING.md
 	PYTHONPATH="$(CURDIR)/tests/emulate" $(VENV)-emulate/bin/python -m pytest tests/emulate tests/gpu/test_gpu_kernels.py \
-		-k "not (fused and tensor_core)" --numprocesses auto --dist worksteal $(ARGS)
+		-k "not (fused and tensor_core)" $(PARALLEL) $(ARGS)
 
 bench: $(VENV)/.bench  ## measure this machine: kernels, iterations beside PyTorch and JAX, scaling; into bench/results
 	for vectors in "" $(if $(GPU_EXTRA),,"-m bench.avx2"); do \

@@ -154,15 +154,22 @@ def is_convolution(op: Op) -> bool:
     return "stride" in op.dims
 
 
-def _few_ranks(op: Op, sizes: dict[str, int]) -> dict[str, int]:
-    """The sizes as the op takes them; where each block sums parts of ranks, few ranks."""
-    return op.within(sizes | {"R": (sizes["R"] - 1) % 3 + 1} if {"R", "S"} <= set(op.dims) else sizes)
+#: The most ranks whose sums each block adds up, and the most parts into which rows are split, each a block, where
+#: Python runs each thread.
+_FEW_RANKS, _FEW_PARTS = 3, 5
+
+
+def _few(op: Op, sizes: dict[str, int], small: bool) -> dict[str, int]:
+    """The sizes as the op takes them, with few ranks, and few parts if ``small``."""
+    most = {"R": _FEW_RANKS} if {"R", "S"} <= set(op.dims) else {}
+    most |= {"S": _FEW_PARTS} if small and "S" in op.dims else {}
+    return op.within(sizes) | {d: (sizes[d] - 1) % n + 1 for d, n in most.items()}
 
 
 def fitted(op: Op, sizes: dict[str, int], small: bool = False) -> dict[str, int]:
     """The sizes as the op takes them, those of a convolution folded into few values; fewer if ``small``."""
     if not is_convolution(op):
-        return _few_ranks(op, sizes)
+        return _few(op, sizes, small)
     most = _FEWER if small else _MOST
     folded = {d: (sizes[d] - 1) % most[d] + 1 for d in op.dims}
     return folded | {"padding": sizes["padding"] % (most["padding"] + 1)}
@@ -179,7 +186,7 @@ def awkward_sizes(case: Case) -> list[dict[str, int]]:
         return [dict(zip(_MOST, shape, strict=True)) for shape in shapes]
     values = AWKWARD_AND_SMALL if case.slow and len(dims) > 1 else AWKWARD
     choices = ({d: values[(i + 3 * j) % len(values)] for j, d in enumerate(dims)} for i in range(len(values)))
-    return [_few_ranks(case.op, sizes) for sizes in choices]
+    return [fitted(case.op, sizes, case.slow) for sizes in choices]
 
 
 def versions(backend: str) -> list:
@@ -213,11 +220,14 @@ GRIDS = (1, 2, 3)
 def several_tiles(op: Op, kernel: Kernel) -> dict[str, int]:
     """Sizes with more tiles than any of ``GRIDS`` has blocks; any, of a kernel that always has one block."""
     if is_convolution(op):
-        return dict(zip(_MOST, (2, 2, 3, 200, 4, 4, 2, 2, 2, 1), strict=True))
-    rest = dict.fromkeys(op.dims, 9)  # of an op with more sizes
-    rows = {"M": 35} if is_fused(op) else {}  # their kernels walk rows, 32 at a time
-    choices = [op.within(rest | dict(zip(op.dims, shape, strict=False)) | rows) for shape in _SEVERAL_TILES]
-    choices = [{dim: sizes[dim] for dim in op.dims} for sizes in choices]
+        choices = [dict(zip(_MOST, (2, 2, 3, N, 4, 4, 2, 2, 2, 1), strict=True)) for N in (40, 200)]
+    else:
+        rest = dict.fromkeys(op.dims, 9)  # of an op with more sizes
+        given = {"S": 2} | ({"M": 35} if is_fused(op) else {})  # fused kernels walk rows, 32 at a time
+        choices = [
+            op.within(rest | dict(zip(op.dims, shape, strict=False)) | given) for shape in _SEVERAL_TILES
+        ]
+        choices = [{dim: sizes[dim] for dim in op.dims} for sizes in choices]
     return next((sizes for sizes in choices if kernel.geometry(**sizes).grid > max(GRIDS)), choices[-2])
 
 

@@ -1,6 +1,6 @@
-"""A folder's CUDA C++ with a change in its text."""
+"""A folder's CUDA C++ with a change in its text, and one kernel of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from headers import FOLDER
@@ -18,3 +18,15 @@ def changed(folder: str, change: Callable[[str], str], place: Path) -> Path:
         (place / name).parent.mkdir(exist_ok=True)
         (place / name).write_text(text, encoding="utf-8")
     return place / folder / "cuda.cu"
+
+
+class Alone:
+    """An executor that compiles one kernel of a text, which is soon done: no other is called by anything."""
+
+    def __init__(self, executor, kernel: str):
+        self.executor, self.kernel = executor, kernel
+        self.backend, self.array_type = executor.backend, executor.array_type
+
+    def load(self, source: str, kernels: Sequence[str], real: str):
+        source = source.replace('extern "C" __global__', "static __global__")
+        return self.executor.load(source, [self.kernel], real)

@@ -129,7 +129,7 @@ CAUGHT = {
 
 
 def test_every_check_is_seen_to_fail():
-    """CAUGHT has a line for each check: which defects of broken.py it rejects."""
+    """CAUGHT has a line for each check: which defects of ``broken`` it rejects."""
     assert set(CAUGHT) == {check.__name__ for check in CHECKS}, "CAUGHT: what does the check find?"
     assert all(CAUGHT.values())
     assert set(" ".join(CAUGHT.values()).split()) >= UNSEEN

@@ -1,18 +1,15 @@
 """Defects planted in the CUDA C++: each must be rejected by the check that is there for it."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-from cases import TYPICAL_CONVOLUTIONS, is_convolution
-from changed import changed
+from cases import TYPICAL_CONVOLUTIONS, function, is_convolution
+from changed import Alone, changed
+from headers import folder_of
 
-from cgan_raw.kernels import registry, simt
+from cgan_raw.kernels import simt
 from cgan_raw.kernels.launch import op_module
 from cgan_raw.kernels.registry import ops
 from cgan_raw.testing import HOST, assert_matches_reference, gradcheck, implementations, make_arguments
-
-_KERNELS = Path(registry.__file__).parent
 
 #: op, version, what stands in cuda.cu or in what it includes, what is planted.
 WRONG = [
@@ -78,39 +75,41 @@ def _kernel(op, version):
     return next(k for k in op.kernels if k.backend == "cuda" and k.version == version)
 
 
-def launched(path, op, version, real="float"):
-    module = op_module(op.package, op.build(version), simt.Executor(), real, path)
+def launched(path, op, kernel, real="float"):
+    name = op.function(kernel.version)
+    module = op_module(op.package, op.build(kernel.version), Alone(simt.Executor(), name), real, path)
 
     def call(*arguments):
         sizes = op.sizes(arguments)
-        grid, block = _kernel(op, version).geometry(**sizes)
-        module.launch(op.function(version), grid, block, (*arguments, *(sizes[name] for name in op.measured)))
+        grid, block = kernel.geometry(**sizes)
+        module.launch(name, grid, block, (*arguments, *(sizes[name] for name in op.measured)))
 
     return call
 
 
-def check(path, op, version):
-    rounding = _kernel(op, version).rounding
+def check(call, op, kernel):
     for number, size in enumerate((5, 70 if len(op.dims) > 1 else 300)):  # a second block, and K-tile of a warp
         sizes = op.within({d: size + 3 * i for i, d in enumerate(op.dims)})
         sizes = TYPICAL_CONVOLUTIONS[number] if is_convolution(op) else sizes
         arguments = make_arguments(op, sizes, np.random.default_rng(size))
-        assert_matches_reference(op, launched(path, op, version), arguments, HOST, rounding)
+        assert_matches_reference(op, call, arguments, HOST, kernel.rounding)
 
 
 @pytest.mark.parametrize(("name", "version", "old", "new"), WRONG, ids=[f"{w[0]}: {w[3]}" for w in WRONG])
 def test_a_wrong_kernel_is_rejected(tmp_path, name, version, old, new):
     op = ops()[name]
-    folder = op.package.rpartition(".")[2]
-    check(_KERNELS / folder / "cuda.cu", op, version)
-    path = planted(tmp_path, folder, old, new)
+    kernel = _kernel(op, version)
+    check(function(op, kernel), op, kernel)
+    path = planted(tmp_path, folder_of(op), old, new)
     with pytest.raises(AssertionError):
-        check(path, op, version)
+        check(launched(path, op, kernel), op, kernel)
 
 
 def test_the_gradient_check_misses_no_term_of_batchnorm(tmp_path):
     forward, backward = ops()["batchnorm_forward_train"], ops()["batchnorm_backward"]
     path = planted(tmp_path, "batchnorm", "(of.dbeta + xhat * of.dgamma) / B", "of.dbeta / B")
-    table = implementations("reference") | {backward.name: launched(path, backward, None, "double")}
+    table = implementations("reference") | {
+        backward.name: launched(path, backward, _kernel(backward, None), "double")
+    }
     with pytest.raises(AssertionError):
         gradcheck(forward, table, {"B": 5, "C": 4}, np.random.default_rng(0))

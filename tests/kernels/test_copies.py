@@ -6,11 +6,11 @@ here a copy leaves NaN where it is to come, and comes when its thread waits.
 
 import numpy as np
 import pytest
-from changed import changed
+from changed import Alone, changed
 
 from cgan_raw.arguments import make_arguments
-from cgan_raw.kernels import dense, simt
-from cgan_raw.kernels.launch import Module
+from cgan_raw.kernels import simt
+from cgan_raw.kernels.launch import op_module
 from cgan_raw.kernels.registry import ops
 from cgan_raw.testing import assert_matches_reference
 
@@ -59,7 +59,8 @@ def late(text):
 def check(path, name):
     op = ops()[name]
     kernel = next(k for k in op.kernels if (k.backend, k.version) == ("cuda", "double_buffered"))
-    module = Module(path, simt.Executor(), constants=dense.CONSTANTS)
+    executor = Alone(simt.Executor(), op.function(kernel.version))
+    module = op_module(op.package, None, executor, cu_path=path)
 
     def call(*arguments):
         sizes = op.sizes(arguments)

@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from changed import changed
+from changed import Alone, changed
 from headers import claims, figures, folder_of, header, sizes_in, untrue
 
 from bench.traces import FILE, cuda_kernels, sizes_of, summary, traced
@@ -79,8 +79,9 @@ def launch(op, kernel, sizes, cu_path=None):
     if cu_path is None:
         return trace(op, kernel, arguments, sizes)
     recorder, values = Recorder(), (*arguments.values(), *(sizes[dim] for dim in op.measured))
-    module = op_module(op.package, op.build(kernel.version), recorder, cu_path=cu_path)
-    module.launch(op.function(kernel.version), *kernel.geometry(**sizes), values)
+    name = op.function(kernel.version)
+    module = op_module(op.package, op.build(kernel.version), Alone(recorder, name), cu_path=cu_path)
+    module.launch(name, *kernel.geometry(**sizes), values)
     return recorder.trace
 
 

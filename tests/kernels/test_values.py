@@ -1,4 +1,4 @@
-"""Every implementation, the reference too, gives the values, moments and invariants of checks.py; and what the
+"""Every implementation, the reference too, gives the values, moments and invariants of ``checks``; and what the
 tensor cores round, they round to the nearest."""
 
 import numpy as np
