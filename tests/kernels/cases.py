@@ -154,8 +154,8 @@ def is_convolution(op: Op) -> bool:
     return "stride" in op.dims
 
 
-#: The most ranks whose sums each block adds up, and the most parts into which rows are split, each a block, where
-#: Python runs each thread.
+#: The most ranks whose sums each block adds up; and the most parts into which rows are split, each a block,
+#: where Python runs each thread.
 _FEW_RANKS, _FEW_PARTS = 3, 5
 
 

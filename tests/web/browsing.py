@@ -19,7 +19,7 @@ def program() -> str | None:
 @contextlib.contextmanager
 def started():
     """A browser without a window, till the end of the block.  Needs Playwright and a ``program``."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import sync_playwright  # pyright: ignore[reportMissingImports]
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program(), args=["--no-sandbox"])
