@@ -41,7 +41,7 @@ def test_every_kernel_is_explained(name):
     assert len(said) == len(trace.accesses) > 0
     requests = sum(int(re.search(r"([\d,]+) x ", line)[1].replace(",", "")) for line in said)
     assert requests == numbers(name)["requests"]
-    assert f"void {of.written}(" in "\n".join(lines)
+    assert f"void {of.written}(" in "\n".join(report.source(of, trace, 2 * COLUMNS, PLAIN))
     assert lines[-1].startswith("Bound by ")
     assert ElementTree.fromstring(picture.picture(of, trace)).tag.endswith("svg")
 

@@ -90,6 +90,7 @@ def test_only_backends_and_those_who_call_or_explain_kernels_know_them():
         "devices.backend",
         "devices.choice",
         "devices.gpu",
+        "export.web_page",  # by their contracts it tells the page which ops to call
         "testing",
         "tolerances",
     }
