@@ -165,7 +165,8 @@ def _judge(mailbox, parts, mine, computing, waiting):
     if mine in (0, parts):
         return  # how long a part takes is not known, or nobody helped
     helped = computing * (parts - mine) // mine  # too long if this thread was off its core itself
-    debt, term = mailbox[_DEBT] + waiting - min(helped // 2, _LARGE), mailbox[_TERM]
+    late = max(0, waiting - computing // mine)  # another's last part may take as long as one of this thread's
+    debt, term = mailbox[_DEBT] + late - min(helped // 2, _LARGE), mailbox[_TERM]
     if debt > _BEARABLE:
         debt, term = 0, min(max(2 * term, _BEARABLE), _MOST)
         mailbox[_ALONE] = term

@@ -104,7 +104,7 @@ UNIT = 200_000  # ticks, some 0.08 ms
 BEARABLE = pool_module._BEARABLE
 #: Parts, the caller's own, its time of computing and of waiting.
 GAIN = (8, 4, 2 * UNIT, 0)  # others did as much, of which half counts
-LOSS = (8, 4, 2 * UNIT, 5 * UNIT)
+LOSS = (8, 4, 2 * UNIT, 5 * UNIT + UNIT // 2)  # of which a part's time is no loss
 FAILURE = (8, 4, 2 * UNIT, BEARABLE + 2 * UNIT)  # more than is borne, at once
 
 
@@ -117,6 +117,11 @@ def judged(pool, *jobs):
 
 def test_sharing_that_pays_owes_nothing(pool):
     assert judged(pool, GAIN, GAIN) == (0, 0, 0)
+
+
+def test_waiting_as_long_as_a_part_takes_is_no_loss(pool):
+    """Of large jobs that is more than a gain counts at most."""
+    assert judged(pool, *[(8, 4, 400 * UNIT, 100 * UNIT)] * 100) == (0, 0, 0)
 
 
 def test_losses_are_paid_off(pool):
