@@ -8,11 +8,11 @@ after each job, then sleep until the next.  One that the system keeps from runni
 waited for once it has claimed a part.
 
 Where others use the cores too, a helper may lose its core in the middle of a part, for milliseconds.  Whoever
-waits gives way to it after a while.  And it keeps books: what was waited is a debt that pays off by what help
-gained.  Once the debt is more than a time slice of the system, help does not pay, and the calling thread works
-alone for a term, which doubles each time and shrinks by what is gained beyond all debts.  So busy processes
-beside cost little more than they cost one thread, and a moment's disturbance no more than itself;
-bench/NOTES.md has figures.
+waits gives way to it after a while.  And it keeps books: what was waited beyond a part's time is a debt, which
+what help gains pays off.  Once the debt is more than a time slice of the system, help does not pay, and the
+calling thread works alone for a term, which doubles each time and shrinks by what is gained beyond all debts.
+So busy processes beside cost little more than they cost one thread, and a moment's disturbance no more than
+itself; bench/NOTES.md has figures.
 
 A job is the address of a compiled function ``part(number, parts, words)`` and a word for it to read: where the
 arguments lie that the kernel has put aside for it (:func:`share`).

@@ -23,7 +23,7 @@ __all__ = ["NCCL_FLOAT32", "NcclCommunicator", "NcclError", "available", "get_un
 
 available = True
 NCCL_FLOAT32 = 7  # nccl.h
-_SUM, _AVERAGE = 0, 4  # likewise
+_AVERAGE = 4  # likewise
 
 
 class NcclError(RuntimeError):
@@ -45,13 +45,13 @@ class NcclCommunicator:
         self._calls: weakref.WeakSet[_Call] = weakref.WeakSet()
 
     def allReduce(self, sendbuf: int, recvbuf: int, count: int, datatype: int, op: int, stream: int) -> None:
-        if op not in (_SUM, _AVERAGE):
+        if op != _AVERAGE:
             raise NotImplementedError(f"reduction {op}")
 
         def reduce() -> None:
             total = np.empty(count, np.float32)
             MPI.COMM_WORLD.Allreduce(_floats(sendbuf, count), total)
-            _floats(recvbuf, count)[:] = total / self._ranks if op == _AVERAGE else total
+            _floats(recvbuf, count)[:] = total / self._ranks
 
         self._enqueue("allReduce", reduce, datatype, count, stream)
 
