@@ -13,13 +13,14 @@ from ..files.places import check_places, check_suffix
 from ..runs import read_settings
 
 _PICTURE = Path("compare.png")
+_MOST_PICTURED = 3  # runs: as many as the models, and no more has room in a page
 
 
 def parser() -> argparse.ArgumentParser:
-    result = cli.Parser("compare", "Put runs side by side as a table, and two of them as a picture.")
+    result = cli.Parser("compare", "Put runs side by side as a table, and up to three as a picture.")
     result.add_argument("first", type=cli.path, metavar="RUN", help="a run folder")
     result.add_argument("others", type=cli.path, nargs="+", metavar="RUN", help="those to put beside it")
-    picture = f"the picture of two (default: {_PICTURE})"
+    picture = f"the picture of two or three (default: {_PICTURE})"
     result.add_argument("--out", type=cli.path, metavar="FILE", help=picture)
     return result
 
@@ -33,10 +34,10 @@ def _compare(given: argparse.Namespace) -> int:
     runs = given.first, *given.others
     for run in runs:
         read_settings(run)
-    picture = given.out or (_PICTURE if len(runs) == 2 else None)
+    picture = given.out or (_PICTURE if len(runs) <= _MOST_PICTURED else None)
     if picture is not None:
-        if len(runs) > 2:
-            raise InputError(f"--out: a picture is of two runs, not of {len(runs)}")
+        if len(runs) > _MOST_PICTURED:
+            raise InputError(f"--out: a picture is of two or three runs, not of {len(runs)}")
         check_places(picture)
         check_suffix("--out", picture, ".png")
 

@@ -1,4 +1,4 @@
-"""Runs side by side: a table of what differs and what came of it, and a picture of two."""
+"""Runs side by side: a table of what differs and what came of it, and a picture of a few."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 NOT_KNOWN = "-"
-_WIDEST = 34  # letters
+_WIDEST = 30  # letters
+_WIDE = 5  # inches of a picture, for each side
 
 #: Figures of evaluation.json: their names here, where they lie under "generated", and how they are shown.
 _FIGURES = (
@@ -175,21 +176,20 @@ def titles(*sides: Side) -> tuple[str, ...]:
     return names if len(set(names)) == len(names) else tuple(str(side.folder) for side in sides)
 
 
-def save_picture(path: Path, left: Side, right: Side) -> None:
+def save_picture(path: Path, *sides: Side) -> None:
     """A PNG of the last grids of samples, the losses and the table.  Raises OSError."""
-    shown = rows(left, right)
-    height = 0.26 * (len(shown) + 1)
-    figure = new_figure(12, 6.5 + height)
-    grids, losses, bottom = figure.add_gridspec(3, height_ratios=(3, 3.5, height))
-    sides = tuple(zip((left, right), titles(left, right), strict=True))
-    for part, (side, title) in zip(grids.subgridspec(1, 2), sides, strict=True):
-        axes = figure.add_subplot(part)
-        _draw_samples(axes, side, title)
-    for axes, (side, _) in zip(losses.subgridspec(1, 2).subplots(sharex=True, sharey=True), sides, strict=True):
+    shown = [("", *titles(*sides)), *rows(*sides)]
+    height = 0.26 * len(shown)
+    figure = new_figure(_WIDE * len(sides), _WIDE + height)
+    grids, losses, bottom = figure.add_gridspec(3, height_ratios=(2.4, _WIDE - 2.4, height))
+    columns = 1, len(sides)
+    for part, side, title in zip(grids.subgridspec(*columns), sides, titles(*sides), strict=True):
+        _draw_samples(figure.add_subplot(part), side, title)
+    for axes, side in zip(losses.subgridspec(*columns).subplots(sharex=True, sharey=True), sides, strict=True):
         draw_losses(axes, side.metrics)
         axes.set(xlabel="iteration")
         axes.label_outer()
-    _draw_table(figure.add_subplot(bottom), [("", *titles(left, right)), *shown])
+    _draw_table(figure.add_subplot(bottom), shown)
     write_atomically(path, figure_png(figure))
 
 
@@ -205,7 +205,7 @@ def _draw_samples(axes: Axes, side: Side, title: str) -> None:
     axes.set_title(about, parse_math=False)
 
 
-def _draw_table(axes: Axes, cells: list[tuple[str, str, str]]) -> None:
+def _draw_table(axes: Axes, cells: list[tuple[str, ...]]) -> None:
     """The first line is the head."""
     axes.axis("off")
     shortened = [[_shorten(cell) for cell in line] for line in cells]
@@ -219,7 +219,7 @@ def _draw_table(axes: Axes, cells: list[tuple[str, str, str]]) -> None:
 
 
 def _shorten(text: str) -> str:
-    """What has room in half the picture, and can be drawn: of a long path the end."""
+    """What has room in a side of the picture, and can be drawn: of a long path the end."""
     text = printable(text)
     return text if len(text) <= _WIDEST else "…" + text[1 - _WIDEST :]
 

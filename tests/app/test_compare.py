@@ -1,4 +1,4 @@
-"""Two runs side by side: the table says what their files say, the picture shows both, bad input is one line."""
+"""Runs side by side: the table says what their files say, the picture shows each, bad input is one line."""
 
 import dataclasses
 import json
@@ -206,19 +206,20 @@ def test_of_a_long_name_the_picture_shows_the_end(runs, tmp_path, monkeypatch):
     assert len(left) <= 40
 
 
-def test_picture_shows_both(runs, tmp_path):
-    """Of a run whose samples are made white, that half of the upper part is brighter."""
-    pictures = []
-    for white in (0, 1):
-        folders = [shutil.copytree(run, tmp_path / f"{white}{run.name}") for run in runs]
+@pytest.mark.parametrize("count", [2, 3])
+def test_picture_shows_each(count, runs, tmp_path):
+    """Of a run whose samples are made white, that part of the upper part is brighter than when they are not."""
+    brightness = []
+    for white in range(count):
+        folders = [shutil.copytree(runs[n % 2], tmp_path / f"{white}{n}") for n in range(count)]
         Image.new("L", (400, 200), 255).save(last_grid(folders[white]))
         assert call(compare.main, *folders, "--out", tmp_path / "compare.png").code == 0
         with Image.open(tmp_path / "compare.png") as picture:
             assert picture.format == "PNG"
             upper = np.asarray(picture.convert("L"))[: picture.height // 4]
-        pictures.append([half.mean() for half in np.array_split(upper, 2, axis=1)])
-    assert pictures[0][0] > pictures[0][1] + 20
-    assert pictures[1][1] > pictures[1][0] + 20
+        brightness.append([part.mean() for part in np.array_split(upper, count, axis=1)])
+    for n, of_side in enumerate(np.transpose(brightness)):
+        assert all(of_side[n] > each + 20 for white, each in enumerate(of_side) if white != n)
 
 
 def test_picture_says_what_each_run_s_files_say(runs, tmp_path, monkeypatch):
@@ -243,19 +244,20 @@ def test_picture_says_what_each_run_s_files_say(runs, tmp_path, monkeypatch):
 def test_of_many_runs_each_has_a_line(runs, tmp_path, monkeypatch):
     """The settings that differ, what came of each, and no picture."""
     monkeypatch.chdir(tmp_path)
-    third = shutil.copytree(runs[0], tmp_path / "three")
-    (third / "evaluation.json").write_text(json.dumps(EVALUATION))
-    result = call(compare.main, *runs, third)
+    others = [shutil.copytree(runs[0], tmp_path / name) for name in ("three", "four")]
+    (others[0] / "evaluation.json").write_text(json.dumps(EVALUATION))
+    result = call(compare.main, *runs, *others)
     assert (result.code, result.err) == (0, "")
     head, _, *lines = (line for line in result.out.splitlines() if line.startswith("| "))
     heads, *cells = ([cell.strip() for cell in line.strip("|").split(" | ")] for line in (head, *lines))
     found = {line[0]: dict(zip(heads, line, strict=True)) for line in cells}
-    assert list(found) == ["one", "two", "three"]
-    assert [line["model"] for line in found.values()] == ["cgan", "gan", "cgan"]
-    assert [line["conditional accuracy (%)"] for line in found.values()] == ["-", "-", "91.23"]
+    assert list(found) == ["one", "two", "three", "four"]
+    assert [line["model"] for line in found.values()] == ["cgan", "gan", "cgan", "cgan"]
+    assert [line["conditional accuracy (%)"] for line in found.values()] == ["-", "-", "91.23", "-"]
     assert found["one"]["last d_loss"] == f"{metrics(runs[0])[-1]['d_loss']:.4f}"
     assert not (tmp_path / "compare.png").exists()
-    assert_refused(call(compare.main, *runs, third, "--out", tmp_path / "a.png"), "--out", "two runs, not of 3")
+    result = call(compare.main, *runs, *others, "--out", tmp_path / "a.png")
+    assert_refused(result, "--out", "two or three runs, not of 4")
 
 
 def test_runs_without_samples_are_compared(runs, tmp_path):
