@@ -48,6 +48,7 @@ _POLITE = 2_000  # looks before whoever waits gives way to others at each furthe
 _LARGE, _BEARABLE, _MOST = 1 << 18, 1 << 24, 1 << 30
 _END = -1  # in place of a job: the process ends
 _MOST_THREADS = 8  # a product for a mini-batch of 32 has no work for more
+_LEAST_ELEMENTS = 1 << 16  # of which one thread takes some 20 us
 
 
 _X86 = platform.machine() in ("x86_64", "AMD64")
@@ -63,6 +64,10 @@ class Pool:
         self.parts = 1 if self.threads == 1 else 4 * self.threads  # whoever is late takes fewer
         self.mailbox = np.zeros(_SIZE, np.int64)
         self._process, self._helpers, self._wake = None, [], threading.Event()
+
+    def parts_of(self, elements: int) -> int:
+        """Into how many parts to cut one pass over so many elements: one, where no help could come in time."""
+        return self.parts if elements >= _LEAST_ELEMENTS else 1
 
     def ready(self) -> np.ndarray:
         """The mailbox, with helpers that watch it."""
@@ -210,7 +215,11 @@ def share(mailbox, parts, body, arguments):
     arguments : a tuple of arrays and numbers.
     """
     mailbox[WORDS] = _put_aside(arguments)
-    run(mailbox, _part(body, arguments), parts)
+    address = _part(body, arguments)
+    if parts == 1:  # nobody could help
+        _call(address, 0, parts, mailbox)
+    else:
+        run(mailbox, address, parts)
 
 
 # What a job is made of ------------------------------------------------------------------------------------

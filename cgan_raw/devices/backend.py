@@ -68,10 +68,10 @@ class Backend:
         return most_fused_rows(self.ops)
 
     def row_parts(self, rows: int) -> int:
-        """Into how many parts batchnorm splits so many rows; one, where no blocks wait for work."""
+        """Into how many parts batchnorm splits so many rows; one, where nobody waits for work."""
         from ..kernels.batchnorm import parts
 
-        return 1 if self.name in ("cpu", "reference") else parts(rows)
+        return 1 if self.name == "reference" else parts(rows)
 
     def repeat(self, run: Callable[[], None]) -> Callable[[int], int]:
         """A function that calls ``run`` once or more, at most as often as it is told, and says how often."""

@@ -2,7 +2,8 @@
 
 One block has all rows of 32 columns.  Of images the rows are many and the columns few, so that a GPU would
 stand empty: there each training pass is two ops, of which the first leaves sums of parts of the rows.  So it is
-where x has the rows of one of R ranks: what has been summed is exchanged between the two.
+where x has the rows of one of R ranks: what has been summed is exchanged between the two.  On a CPU threads
+share the parts.
 """
 
 from ..geometry import PLANE, Geometry, all_rows, ceil_div, plane

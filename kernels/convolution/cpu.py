@@ -5,6 +5,7 @@ backward_input goes the other way: a row of dy w^T is what a place of y gives ba
 whoever has an image adds up its patches.
 """
 
+import numpy as np
 from numba import carray
 
 from ..compile import device, function, kernel
@@ -15,6 +16,7 @@ from ..pool import POOL, share
 
 _HIGH = 196  # rows of a block: so many share a panel of right
 _DEEP = 128  # elements of a patch that are gathered, or given back, at a time
+_FEW, _STRETCHES = 64, 16  # of fewer rows of dw, threads share the places that are summed over
 
 _room, _more_room = on_stack(_HIGH * _DEEP), on_stack(_HIGH * _DEEP)
 
@@ -31,8 +33,12 @@ def convolution_backward_input(dx, dy, w, stride, padding):
 
 
 def convolution_backward_weight(dw, x, dy, stride, padding):
-    zeros = scratch("zeros", dw.shape[3:], dw.dtype)
-    _backward_weight(POOL.ready(), POOL.parts, dw, x, dy, zeros, stride, padding)
+    zeros, (B, P, Q, N) = scratch("zeros", dw.shape[3:], dw.dtype), dy.shape
+    count = min(_STRETCHES, -(-B * P * Q // _DEEP)) if dw.size // N < _FEW else 1
+    sums = scratch("sums", (count, *dw.shape), dw.dtype) if count > 1 else dw[None]
+    _backward_weight(POOL.ready(), POOL.parts, sums, x, dy, zeros, stride, padding)
+    if count > 1:
+        np.add.reduce(sums, out=dw)
 
 
 @kernel
@@ -96,26 +102,34 @@ def _backward_input_part(number, parts, dx, dy, across, zeros, taps, stride, pad
 
 
 @kernel
-def _backward_weight(mailbox, parts, dw, x, dy, zeros, stride, padding):
-    share(mailbox, parts, _backward_weight_part, (dw, x, dy, zeros, stride, padding))
+def _backward_weight(mailbox, parts, sums, x, dy, zeros, stride, padding):
+    share(mailbox, parts, _backward_weight_part, (sums, x, dy, zeros, stride, padding))
 
 
 @device
-def _backward_weight_part(number, parts, dw, x, dy, zeros, stride, padding):
-    """reference.py (3), for a part of the elements of a patch, which are rows of dw."""
-    (B, P, Q, N), elements = dy.shape, dw.size // dw.shape[3]
-    sizes = x.shape[1], x.shape[2], x.shape[3], P, Q, len(dw), stride, padding
-    dw, x, dy = dw.ravel(), x.ravel(), dy.ravel()
-    gathered, patches = carray(_room(dw), (_HIGH * _DEEP,)), carray(_more_room(dw), (_HIGH * _DEEP,))
-    begin, end = elements * number // parts, elements * (number + 1) // parts
-    for k in range(begin, end, _HIGH):
-        high = min(_HIGH, end - k)
-        for first in range(0, B * P * Q, _DEEP):
-            deep = min(_DEEP, B * P * Q - first)
-            _gather(gathered, x, first, deep, k, high, sizes)
-            transpose(matrix(patches, 0, deep), matrix(gathered, 0, high), deep, high)
-            left, right = matrix(patches, 0, deep), matrix(dy, first * N, N)
-            _multiply(matrix(dw, k * N, N), left, right, zeros, first == 0, high, N, deep)
+def _backward_weight_part(number, parts, sums, x, dy, zeros, stride, padding):
+    """reference.py (3), for a part of the elements of a patch, which are rows of dw.
+
+    Where these are too few to share, it is for some stretches of the places, each with a sum of its own.
+    """
+    (B, P, Q, N), count, size = dy.shape, len(sums), sums[0].size
+    sizes = x.shape[1], x.shape[2], x.shape[3], P, Q, sums.shape[1], stride, padding
+    sums, x, dy = sums.ravel(), x.ravel(), dy.ravel()
+    gathered, patches = carray(_room(x), (_HIGH * _DEEP,)), carray(_more_room(x), (_HIGH * _DEEP,))
+    rows = 0, size // N
+    stretches = count * number // parts, count * (number + 1) // parts
+    if count == 1:
+        rows, stretches = (rows[1] * number // parts, rows[1] * (number + 1) // parts), (0, 1)
+    for s in range(stretches[0], stretches[1]):
+        begin, end = B * P * Q * s // count, B * P * Q * (s + 1) // count
+        for k in range(rows[0], rows[1], _HIGH):
+            high, out = min(_HIGH, rows[1] - k), matrix(sums, s * size + k * N, N)
+            for first in range(begin, end, _DEEP):
+                deep = min(_DEEP, end - first)
+                _gather(gathered, x, first, deep, k, high, sizes)
+                transpose(matrix(patches, 0, deep), matrix(gathered, 0, high), deep, high)
+                left, right = matrix(patches, 0, deep), matrix(dy, first * N, N)
+                _multiply(out, left, right, zeros, first == begin, high, N, deep)
 
 
 @function

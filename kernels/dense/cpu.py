@@ -1,18 +1,25 @@
 """The dense layer on the CPU: three matrix products, shared among threads by blocks."""
 
+from numba import carray
+
 from ..compile import device, kernel
 from ..pool import POOL, share
 from .blocks import product, scratch, transpose, width
-from .microkernel import SIDE, matrix
+from .microkernel import SIDE, matrix, on_stack
 
 #: Rows of a block, which fills panels of its own.  More rows use a panel more often, fewer make more blocks to
 #: share out: as many blocks as all parts need, but none higher than the one or lower than the other.
 _HIGHEST, _LEAST = 96, 32
-_LARGE = 1 << 18  # numbers: to transpose so many takes some 50 us
+
+_SUMS = 64  # of a dot product, side by side: each waits for itself, not for the others
+_room_for_sums = on_stack(_SUMS)
 
 
 def dense_forward(y, x, w, b):
-    _share_product(POOL.ready(), POOL.parts, y, x, w, b)
+    if w.shape[1] == 1:
+        _one_column(y, x, w, b)
+    else:
+        _share_product(POOL.ready(), POOL.parts, y, x, w, b)
 
 
 def dense_backward_input(dx, dy, w):
@@ -26,7 +33,10 @@ def dense_backward_input(dx, dy, w):
 
 
 def dense_backward_weight(dw, x, dy):
-    _product(dw, transposed("x", x), dy)
+    if dw.shape[1] == 1:
+        _one_column_of_weights(dw, x, dy)
+    else:
+        _product(dw, transposed("x", x), dy)
 
 
 def _product(out, left, right):
@@ -39,6 +49,33 @@ def transposed(name, x):
     across = scratch(name, x.shape[::-1], x.dtype)
     _transpose(across, x)
     return across
+
+
+@kernel
+def _one_column(y, x, w, b):
+    """A tile has many columns; for one, its lanes are given to the depth."""
+    sums = carray(_room_for_sums(x), (_SUMS,))
+    whole = len(w) // _SUMS * _SUMS
+    for m in range(len(x)):
+        for n in range(_SUMS):
+            sums[n] = 0
+        for k in range(0, whole, _SUMS):
+            for n in range(_SUMS):
+                sums[n] += x[m, k + n] * w[k + n, 0]
+        total = b[0]
+        for n in range(_SUMS):
+            total += sums[n]
+        for k in range(whole, len(w)):
+            total += x[m, k] * w[k, 0]
+        y[m, 0] = total
+
+
+@kernel
+def _one_column_of_weights(dw, x, dy):
+    dw[:] = 0
+    for m in range(len(x)):
+        for k in range(len(dw)):
+            dw[k, 0] += x[m, k] * dy[m, 0]
 
 
 @kernel
@@ -78,15 +115,12 @@ def _blocks(number, parts, out, left, right, start):
 
 
 def _transpose(out, x):
-    _share_transpose(POOL.ready(), POOL.parts if x.size >= _LARGE else 1, out, x)
+    _share_transpose(POOL.ready(), POOL.parts_of(x.size), out, x)
 
 
 @kernel
 def _share_transpose(mailbox, parts, out, x):
-    if parts == 1:
-        _columns_to_rows(0, 1, out, x)
-    else:
-        share(mailbox, parts, _columns_to_rows, (out, x))
+    share(mailbox, parts, _columns_to_rows, (out, x))
 
 
 @device
