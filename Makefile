@@ -7,8 +7,12 @@ ARGS   ?=
 # Each worker begins with tests that follow one another, and who has done his takes from the others.
 PARALLEL := --numprocesses auto --dist worksteal
 
+# What takes a minute each; the targets that have them in their recipes run them.
+BARRIERS := tests/kernels/test_barriers.py
+NARROWED := tests/kernels/test_avx2.py
+
 .DEFAULT_GOAL := help
-.PHONY: help train test web-test web-picture compile emulate sanitize mutants bench gpu-check lint tables report clean
+.PHONY: help train test avx2 web-test web-picture compile emulate sanitize mutants bench gpu-check lint tables report clean
 
 help:  ## list the commands
 	@awk -F ':.*## *' '/^[a-z-]+: .*##/ || /^[a-z-]+:  ##/ { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,8 +20,11 @@ help:  ## list the commands
 train: $(VENV)/.train  ## train on the device at hand; flags: make train ARGS="--iterations 500 --seed 3"
 	$(VENV)/bin/python -m cgan_raw.train $(ARGS)
 
-test: $(VENV)/.dev  ## run the whole test suite, on all cores; its slowest tests are listed at the end
-	$(VENV)/bin/python -m pytest $(PARALLEL) --durations 15 $(ARGS)
+test: $(VENV)/.dev  ## run the test suite, on all cores; its slowest tests are listed at the end
+	$(VENV)/bin/python -m pytest $(PARALLEL) --durations 15 --ignore $(BARRIERS) --ignore $(NARROWED) $(ARGS)
+
+avx2: $(VENV)/.dev  ## try the CPU's kernels with AVX2, on a machine with AVX-512
+	$(VENV)/bin/python -m pytest $(NARROWED) $(PARALLEL) $(ARGS)
 
 web-test: $(VENV)/.web browser tests/web/node_modules  ## try the page of export --web in node and in a real browser
 	$(VENV)/bin/python -m pytest tests/web $(PARALLEL) --durations 5 $(ARGS)
@@ -52,6 +59,7 @@ report: $(VENV)/.dev  ## renew README's figures and the plots in docs/bench from
 	$(VENV)/bin/python -m bench.report
 
 sanitize: $(VENV)/.dev  ## run the CUDA C++ under AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer
+	$(VENV)/bin/python -m pytest $(BARRIERS)
 	for sanitizer in address,undefined thread; do \
 		$(VENV)/bin/python -m cgan_raw.kernels.simt.sanitize $$sanitizer -m pytest tests/kernels/test_cuda_runs.py || exit; \
 	done
