@@ -31,8 +31,9 @@ BATCHNORM_MOMENTUM = 0.8
 # The convolutional networks (Radford et al. 2015, arXiv:1511.06434, brought from 64 x 64 pixels to 28 x 28).
 KERNEL, STRIDE, PADDING = 4, 2, 1  # of all convolutions: each halves an image's side, or doubles it
 CHANNELS = (64, 128)  # at 14 x 14 and at 7 x 7
+HIDDEN = 128  # width of the discriminator's dense layer, which sees the whole image at once
 WEIGHT_DEVIATION = 0.02  # of the normal initial weights; section 4 there
-FACTOR_LIMIT = 1.0  # of the embeddings: they begin as factors of the size of what they multiply
+FACTOR_LIMIT = 0.3  # of the embeddings: README compares others
 
 # What is trained: with the label as an input of both networks, without (Goodfellow et al. 2014,
 # arXiv:1406.2661), or with it in convolutional ones.

@@ -57,9 +57,17 @@ class _Convolved(Layer):
 
 
 class Convolution(_Convolved):
-    """Halves the side of images: 4 x 4 taps, stride 2, padding 1."""
+    """Halves the side of images: 4 x 4 taps, stride 2, padding 1.
 
-    def __init__(self, name: str, image: Shape, channels: int, stream: int, has_bias: bool = True):
+    Parameters
+    ----------
+    first : it is a network's first layer, at whose input nobody asks for the gradient in training.
+    """
+
+    def __init__(
+        self, name: str, image: Shape, channels: int, stream: int, has_bias: bool = True, first: bool = False
+    ):
+        self.first = first
         height, width = ((side + 2 * PADDING - KERNEL) // STRIDE + 1 for side in image[:2])
         weight = (KERNEL, KERNEL, image[2], channels)
         super().__init__(name, image, (height, width, channels), weight, stream, has_bias)
@@ -74,6 +82,8 @@ class Convolution(_Convolved):
         if train:
             self.ops.convolution_backward_weight(self.dweight, self.x, images, STRIDE, PADDING)
             self._bias_gradient(dy)
+            if self.first:
+                return None
         self.ops.convolution_backward_input(self.images_dx, images, self.weight, STRIDE, PADDING)
         return self.dx
 

@@ -95,11 +95,12 @@ class Layer:
 
 
 class Embedding(Layer):
-    """Multiplies each row by the embedding of its label.  It is a network's first layer.
+    """Multiplies each row by the embedding of its label.
 
     Parameters
     ----------
     limit : of the initial values.
+    first : it is a network's first layer, at whose input nobody asks for the gradient in training.
     """
 
     weight: Array
@@ -112,9 +113,10 @@ class Embedding(Layer):
         width: int,
         stream: int,
         limit: float = EMBEDDING_LIMIT,
+        first: bool = True,
     ):
         super().__init__(name, width, width)
-        self.classes, self.initial = classes, Uniform(limit, stream)
+        self.classes, self.first, self.initial = classes, first, Uniform(limit, stream)
 
     def tensors(self):
         return {"weight": Tensor((self.classes, self.outputs), self.initial)}
@@ -125,10 +127,10 @@ class Embedding(Layer):
         return self.y
 
     def backward(self, dy, train):
-        """The table's gradient, or the input's: no pass of the iteration needs both."""
         if train:
             self.ops.embedding_backward_table(self.dweight, dy, self.x, self.labels)
-            return None
+            if self.first:
+                return None
         self.ops.embedding_backward_input(self.dx, dy, self.weight, self.labels)
         return self.dx
 

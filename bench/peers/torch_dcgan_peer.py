@@ -78,14 +78,15 @@ class Discriminator(_Network):
 
     def __call__(self, x: Tensor, labels: Tensor, kept: Tensor) -> Tensor:
         v = self.values
-        x = (x * fn.embedding(labels, v["embedding.weight"])).view(-1, 1, SIDE, SIDE)
-        x = x.contiguous(memory_format=torch.channels_last)
+        x = x.view(-1, 1, SIDE, SIDE).contiguous(memory_format=torch.channels_last)
         x = fn.conv2d(x, v["convolution0.weight"], v["convolution0.bias"], STRIDE, PADDING)
         x = fn.conv2d(fn.leaky_relu(x, LEAKY_SLOPE), v["convolution1.weight"], None, STRIDE, PADDING)
         gamma, beta = v["batchnorm0.gamma"], v["batchnorm0.beta"]
         x = fn.leaky_relu(fn.batch_norm(x, None, None, gamma, beta, True, 0, BATCHNORM_EPS), LEAKY_SLOPE)
         x = x.permute(0, 2, 3, 1).reshape(len(x), -1)
-        return torch.addmm(v["dense0.bias"], x, v["dense0.weight"])
+        x = fn.leaky_relu(torch.addmm(v["dense0.bias"], x, v["dense0.weight"]), LEAKY_SLOPE)
+        x = x * fn.embedding(labels, v["embedding.weight"])
+        return torch.addmm(v["dense1.bias"], x, v["dense1.weight"])
 
 
 class Peer(torch_peer.Peer):

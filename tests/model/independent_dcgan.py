@@ -16,18 +16,25 @@ STREAMS = {
     "discriminator.convolution0": 85,
     "discriminator.convolution1": 86,
     "discriminator.dense0": 87,
+    "discriminator.dense1": 88,
 }
 SHAPES = {
     "generator.embedding": (10, 100),
     "generator.dense0": (100, 7 * 7 * 128),
     "generator.transposed0": (4, 4, 64, 128),
     "generator.transposed1": (4, 4, 1, 64),
-    "discriminator.embedding": (10, 784),
+    "discriminator.embedding": (10, 128),
     "discriminator.convolution0": (4, 4, 1, 64),
     "discriminator.convolution1": (4, 4, 64, 128),
-    "discriminator.dense0": (7 * 7 * 128, 1),
+    "discriminator.dense0": (7 * 7 * 128, 128),
+    "discriminator.dense1": (128, 1),
 }
-BIASES = {"generator.transposed1": 1, "discriminator.convolution0": 64, "discriminator.dense0": 1}
+BIASES = {
+    "generator.transposed1": 1,
+    "discriminator.convolution0": 64,
+    "discriminator.dense0": 128,
+    "discriminator.dense1": 1,
+}
 BATCHNORMS = {"generator.batchnorm0": 128, "generator.batchnorm1": 64, "discriminator.batchnorm0": 128}
 
 
@@ -36,7 +43,7 @@ def initial_state(seed):
     s = {}
     for name, shape in SHAPES.items():
         where = np.prod(shape), STREAMS[name], 0, seed
-        drawn = 2 * uniforms(*where) - 1 if "embedding" in name else 0.02 * normals(*where)
+        drawn = 0.3 * (2 * uniforms(*where) - 1) if "embedding" in name else 0.02 * normals(*where)
         s[f"{name}.weight"] = drawn.reshape(shape)
     for name, width in BIASES.items():
         s[f"{name}.bias"] = np.zeros(width)
@@ -130,25 +137,28 @@ def discriminate(s, x, y, target):
     """Loss, how many logits are on the right side, the parameters' gradients, and the gradient at x."""
     net, g, batch = "discriminator.", {}, len(x)
     first, second = s[net + "convolution0.weight"], s[net + "convolution1.weight"]
-    h = x * s[net + "embedding.weight"][y]
-    a = convolved(h, first) + np.tile(s[net + "convolution0.bias"], 14 * 14)
+    a = convolved(x, first) + np.tile(s[net + "convolution0.bias"], 14 * 14)
     b = np.where(a > 0, a, 0.2 * a)
     c, norm = normalise(s, net + "batchnorm0", convolved(b, second), training=True)
     d = np.where(c > 0, c, 0.2 * c)
-    logit = d @ s[net + "dense0.weight"] + s[net + "dense0.bias"]
+    e = d @ s[net + "dense0.weight"] + s[net + "dense0.bias"]
+    f, factor = np.where(e > 0, e, 0.2 * e), s[net + "embedding.weight"][y]
+    logit = f * factor @ s[net + "dense1.weight"] + s[net + "dense1.bias"]
     loss = np.mean(np.maximum(logit, 0) - logit * target + np.log1p(np.exp(-abs(logit))))
     right = np.sum((logit > 0) == (target == 1))
     dx = (1 / (1 + np.exp(-logit)) - target) / batch
+    g[net + "dense1.weight"], g[net + "dense1.bias"] = (f * factor).T @ dx, dx.sum(0)
+    dx = dx @ s[net + "dense1.weight"].T
+    g[net + "embedding.weight"] = np.eye(10)[y].T @ (dx * f)
+    dx = dx * factor * np.where(e > 0, 1, 0.2)
     g[net + "dense0.weight"], g[net + "dense0.bias"] = d.T @ dx, dx.sum(0)
     dx = dx @ s[net + "dense0.weight"].T * np.where(c > 0, 1, 0.2)
     dx = normalise_back(s, g, net + "batchnorm0", dx, norm)
     g[net + "convolution1.weight"] = weight_gradient(b, dx, (4, 4, 64, 128))
     dx = transposed(dx, second) * np.where(a > 0, 1, 0.2)
-    g[net + "convolution0.weight"] = weight_gradient(h, dx, (4, 4, 1, 64))
+    g[net + "convolution0.weight"] = weight_gradient(x, dx, (4, 4, 1, 64))
     g[net + "convolution0.bias"] = dx.reshape(-1, 64).sum(0)
-    dx = transposed(dx, first)
-    g[net + "embedding.weight"] = np.eye(10)[y].T @ (dx * x)
-    return loss, right, g, dx * s[net + "embedding.weight"][y]
+    return loss, right, g, transposed(dx, first)
 
 
 def iterate(s, images, labels, batch, iteration, seed):
