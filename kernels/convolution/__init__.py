@@ -5,25 +5,42 @@ are sizes as the others are.  Any of them go together: beyond its ends an image 
 much is wanted.  A transposed convolution is ``convolution_backward_input`` used forward.
 """
 
-from ..dense import COLUMNS, K_TILE, ROUNDING, ROWS
+from ..dense import COLUMNS, K_TILE, MULTIPROCESSORS, ROUNDING, ROWS, SPLITS
 from ..geometry import Geometry, ceil_div, plane
 from ..registry import Kernel, Op, one_version
 
-#: What the CUDA C++ needs of these; numba_cuda.py imports them.
-CONSTANTS = {"ROWS": ROWS, "COLUMNS": COLUMNS, "K_TILE": K_TILE}
+SIDE = 16  # split_k: a block's tile is SIDE x SIDE, whose K its SPLITS warps share
 
-#: Versions in tiles of ROWS x COLUMNS, and the block's threads (x, y).
+#: What the CUDA C++ needs of these; numba_cuda.py imports them.
+CONSTANTS = {"ROWS": ROWS, "COLUMNS": COLUMNS, "K_TILE": K_TILE, "SIDE": SIDE, "SPLITS": SPLITS}
+
+#: Versions in tiles -> rows and columns of a block's tile, and the block's threads (x, y).
 _TILES = {
-    "implicit_gemm": (COLUMNS // 4, ROWS // 4),  # a thread has 4 x 4 elements
-    "tensor_core": (32, 4),  # a warp has 16 columns
-    "tensor_core_3x": (32, 4),
+    "implicit_gemm": (ROWS, COLUMNS, (COLUMNS // 4, ROWS // 4)),  # a thread has 4 x 4 elements
+    "split_k": (SIDE, SIDE, (32, SPLITS)),
+    "tensor_core": (ROWS, COLUMNS, (32, 4)),  # a warp has 16 columns
+    "tensor_core_3x": (ROWS, COLUMNS, (32, 4)),
 }
 _FEW = 8  # columns: of so few a tile has hardly any
 
 
-def choose(rows: int, columns: int, K: int) -> tuple[str, ...]:
-    """The versions for an output of (rows, columns): a tile must have columns that share what is gathered."""
-    return ("naive",) if columns < _FEW else ("implicit_gemm",)
+def _tiles(version: str, rows: int, columns: int) -> int:
+    tile_rows, tile_columns, _ = _TILES[version]
+    return ceil_div(rows, tile_rows) * ceil_div(columns, tile_columns)
+
+
+def choose(rows: int, columns: int, K: int, parts: int = 1) -> tuple[str, ...]:
+    """The versions for ``parts`` outputs of (rows, columns), the best one first.
+
+    A tile must have columns that share what is gathered.  Large tiles share more of it; but where they are too
+    few to fill a GPU, split_k has eight small ones for each, and eight warps for each of these, provided that
+    its K is a K-tile of 8 for every warp.  So it is with the gradient of a weight at any batch: images are its
+    K, and it has no more elements than the weight.
+    """
+    if columns < _FEW:
+        return ("naive",)
+    few = parts * _tiles("implicit_gemm", rows, columns) < MULTIPROCESSORS
+    return ("split_k",) if few and K >= SPLITS * 8 else ("implicit_gemm",)
 
 
 def _product(name: str, signature: str, elements, product, parts=lambda **_: 1, backward=()) -> Op:
@@ -38,7 +55,7 @@ def _product(name: str, signature: str, elements, product, parts=lambda **_: 1, 
     def tiles(version):
         def geometry(**sizes):
             rows, columns, _ = product(**sizes)
-            return Geometry(parts(**sizes) * ceil_div(rows, ROWS) * ceil_div(columns, COLUMNS), _TILES[version])
+            return Geometry(parts(**sizes) * _tiles(version, rows, columns), _TILES[version][2])
 
         return geometry
 
@@ -51,7 +68,7 @@ def _product(name: str, signature: str, elements, product, parts=lambda **_: 1, 
         signature=f"{signature} stride:size padding:size",
         flops=lambda B, P, Q, N, C, R, **_: 2 * B * P * Q * N * R * R * C,
         kernels=(Kernel("cpu"), *cuda, *numba),
-        choose=lambda **sizes: choose(*product(**sizes)),
+        choose=lambda **sizes: choose(*product(**sizes), parts=parts(**sizes)),
         backward=backward,
         product=product,
     )

@@ -25,6 +25,7 @@
 #include "naive.cuh"  // the formula, one thread per element
 #include "tiles.cuh"
 #include "implicit_gemm.cuh"  // tiles; the gather is the load of the left operand
-#include "tensor_core.cuh"    // the same, and the tensor cores multiply
+#include "split_k.cuh"        // where these are too few to fill a GPU: small ones, whose K warps share
+#include "tensor_core.cuh"    // the tensor cores multiply
 
 #include "bias.cuh"

@@ -1,6 +1,7 @@
 // A K-tile with a line for each k.  Two words of padding put 16 k of two neighbours on 32 banks.
 template <int EXTENT>
 struct TileOfLines {
+    static const int extent = EXTENT, depth = K_TILE;
     real line[K_TILE][EXTENT + 2];
 
     __device__ real at(int e, int k) const {
@@ -36,14 +37,14 @@ __device__ void product_implicit_gemm(int tile, Out out, Patches left, Right rig
     __shared__ TileOfLines<ROWS> left_tile;
     __shared__ TileOfLines<COLUMNS> right_tile;
     const int down = ROWS / 4, across = COLUMNS / 4;
-    int x = threadIdx.x, y = threadIdx.y;
+    int x = threadIdx.x, y = threadIdx.y, me = thread_in_block();
     int top = tile / ceil_div(columns, COLUMNS) * ROWS, side = tile % ceil_div(columns, COLUMNS) * COLUMNS;
-    const Gather<TRANSPOSED, TileOfLines<ROWS>> gather(left, top, rows);
+    const Gather<TRANSPOSED, TileOfLines<ROWS>> gather(left, top, rows, me);
 
     real sum[4][4] = {};
     for (int k0 = 0; k0 < K; k0 += K_TILE) {
         gather.load(left_tile, k0, K);
-        load_right(right_tile, right, k0, side, K, columns);
+        load_right<down * across>(right_tile, right, k0, side, K, columns, me);
         __syncthreads();  // both tiles are there
         for (int k = 0; k < K_TILE; ++k) {
             real a[4], b[4];

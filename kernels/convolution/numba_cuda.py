@@ -19,14 +19,14 @@ from ..numba_common import (
     uint32,
 )
 from ..numba_source import device, kernel
-from . import COLUMNS, K_TILE, ROWS
+from . import COLUMNS, K_TILE, ROWS, SIDE, SPLITS
 
 int32 = np.int32
 
 # Shapes of shared arrays must be names or numbers: Numba takes no ROWS + 2.
 _ROWS_PADDED, _COLUMNS_PADDED = ROWS + 2, COLUMNS + 2
+_SPLIT, _SIDE_PADDED = 8, SIDE + 4
 _DOWN, _ACROSS = ROWS // 4, COLUMNS // 4  # the block's shape
-_THREADS = _DOWN * _ACROSS
 _NOWHERE = -(1 << 30)
 
 
@@ -118,7 +118,7 @@ def convolution_backward_weight_naive(dw, x, dy, stride, padding, R, C, N, B, H,
         convolution_backward_weight_naive_tile(tile, dw, x, dy, stride, padding, R, C, N, B, H, W, P, Q)
 
 
-# implicit_gemm ---------------------------------------------------------------------------------------------
+# Tiles -----------------------------------------------------------------------------------------------------
 # Patches: (height, width, channels, down, across, taps, step, tap_step, top, left).  A place: (offset, i, j).
 
 
@@ -133,6 +133,18 @@ def row_of(patches, row, rows):
 
 
 @device
+def after(patches, row):
+    """The place of the row behind it, for which nothing is divided."""
+    _, _, _, down, across, _, step, _, top, left = patches
+    b, i, j = row[0], row[1], int32(row[2] + step)
+    if j == left + across * step:
+        i, j = int32(i + step), int32(left)
+    if i == top + down * step:
+        b, i = int32(b + 1), int32(top)
+    return b, i, j
+
+
+@device
 def tap_of(patches, k, K):
     """The place of an element of K, or nowhere."""
     _, _, channels, _, _, taps, _, tap_step, _, _ = patches
@@ -144,6 +156,17 @@ def tap_of(patches, k, K):
 
 
 @device
+def phase_of(number, stride, padding, P, Q, N, down, across, R):
+    """A phase of backward_input: its patches of dy, where its pixels and its taps are, and its K."""
+    row, column = divided(number, stride)
+    top, first_row = divided(row + padding, stride)
+    left, first_column = divided(column + padding, stride)
+    taps_down, taps = ceil_div(R - first_row, stride), ceil_div(R - first_column, stride)
+    patches = (P, Q, N, down, across, taps, 1, -1, top, left)
+    return patches, (row, column, first_row, first_column, taps), taps_down * taps * N
+
+
+@device
 def gathered(images, patches, row, tap):
     i, j = row[1] + tap[1], row[2] + tap[2]
     if i >= 0 and i < patches[0] and j >= 0 and j < patches[1]:
@@ -152,49 +175,55 @@ def gathered(images, patches, row, tap):
 
 
 @device
-def load_left(tile, images, patches, transposed, top, k0, rows, K):
+def load_left(tile, extent, images, patches, transposed, top, k0, rows, K, me):
     """This thread's four elements of a K-tile: four rows of one k, or four k of one row of x^T."""
-    me = thread_in_block()
     if transposed:
-        first, e = divide(me, ROWS)
-        tap = tap_of(patches, top + e, rows)
-        for n in range(4):
-            k = first + n * (_THREADS // ROWS)
-            tile[k, e] = gathered(images, patches, row_of(patches, k0 + k, K), tap)
+        group, e = divide(me, extent)
+        tap, place = tap_of(patches, top + e, rows), row_of(patches, k0 + 4 * group, K)
+        for k in range(4 * group, 4 * group + 4):
+            tile[k, e] = gathered(images, patches, place, tap) if k0 + k < K else real(0)
+            place = after(patches, place)
     else:
-        first, k = divide(me, K_TILE)
+        first, k = divide(me, len(tile))
         tap = tap_of(patches, k0 + k, K)
         for n in range(4):
-            e = first + n * (_THREADS // K_TILE)
+            e = first + n * (extent // 4)
             tile[k, e] = gathered(images, patches, row_of(patches, top + e, rows), tap)
 
 
 @device
-def load_lines(tile, right, middle, last, k0, side, K, columns):
+def load_lines(tile, extent, right, middle, last, k0, side, K, columns, me, workers):
     """A K-tile of what lies in memory as it is, (., middle, last, columns)."""
-    first, e = divide(thread_in_block(), COLUMNS)
-    for n in range(K_TILE * COLUMNS // _THREADS):
-        k = first + n * (_THREADS // COLUMNS)
+    each = len(tile) * extent // workers
+    group, e = divide(me, extent)
+    for k in range(each * group, each * group + each):
         a, b, c = split(k0 + k, middle, last)
         inside = k0 + k < K and side + e < columns
         tile[k, e] = right[uint32(a), uint32(b), uint32(c), uint32(side + e)] if inside else real(0)
 
 
 @device
-def load_taps(tile, w, phase, stride, N, k0, side, K, columns):
+def load_taps(tile, extent, w, phase, stride, N, k0, side, K, columns, me, workers):
     """A K-tile of the weights of a phase's taps, read the other way."""
     _, _, first_row, first_column, taps = phase
-    first, k = divide(thread_in_block(), K_TILE)
+    first, k = divide(me, len(tile))
     if k0 + k < K:
         tap, n = divided(k0 + k, N)
         r, s = divided(tap, taps)
     else:
         r, s, n = int32(0), int32(0), int32(0)
     r, s = uint32(first_row + r * stride), uint32(first_column + s * stride)
-    for m in range(K_TILE * COLUMNS // _THREADS):
-        e = first + m * (_THREADS // K_TILE)
+    for e in steps(first, extent, workers // len(tile)):
         inside = k0 + k < K and side + e < columns
         tile[k, e] = w[r, s, uint32(side + e), uint32(n)] if inside else real(0)
+
+
+@device
+def load_right(tile, extent, right, phase, stride, N, middle, last, k0, side, K, columns, me, workers):
+    if phase is None:
+        load_lines(tile, extent, right, middle, last, k0, side, K, columns, me, workers)
+    else:
+        load_taps(tile, extent, right, phase, stride, N, k0, side, K, columns, me, workers)
 
 
 @device
@@ -210,6 +239,9 @@ def store(out, phase, stride, row, column, middle, last, columns, total):
                 out[uint32(a), uint32(i), uint32(j), uint32(column)] = total
 
 
+# implicit_gemm ---------------------------------------------------------------------------------------------
+
+
 @device
 def product_implicit_gemm(tile, out, images, patches, transposed, right, phase, stride, N, sizes, middle, last):
     """``middle`` and ``last`` tell how rows of out fall into indices, and K of right, unless it has a phase."""
@@ -218,17 +250,17 @@ def product_implicit_gemm(tile, out, images, patches, transposed, right, phase, 
     rows, columns, K = sizes
     down, across = divide(tile, ceil_div(columns, COLUMNS))
     top, side = down * ROWS, across * COLUMNS
-    x, y = uint32(cuda.threadIdx.x), uint32(cuda.threadIdx.y)
+    x, y, me = uint32(cuda.threadIdx.x), uint32(cuda.threadIdx.y), thread_in_block()
     total, a = cuda.local.array((4, 4), real), cuda.local.array(4, real)
     for i in range(4):
         for j in range(4):
             total[i, j] = real(0)
     for k0 in range(0, K, K_TILE):
-        load_left(left_tile, images, patches, transposed, top, k0, rows, K)
-        if phase is None:
-            load_lines(right_tile, right, middle[1], last[1], k0, side, K, columns)
-        else:
-            load_taps(right_tile, right, phase, stride, N, k0, side, K, columns)
+        load_left(left_tile, ROWS, images, patches, transposed, top, k0, rows, K, me)
+        load_right(
+            *(right_tile, COLUMNS, right, phase, stride, N, middle[1], last[1]),
+            *(k0, side, K, columns, me, _DOWN * _ACROSS),
+        )
         cuda.syncthreads()  # both tiles are there
         for k in range(K_TILE):
             for i in range(4):
@@ -265,14 +297,10 @@ def convolution_backward_input_implicit_gemm(dx, dy, w, stride, padding, B, H, W
     tiles = wide_tiles(rows, C)
     for number in my_tiles(stride * stride * tiles):
         part, tile = divide(number, tiles)
-        row, column = divided(part, stride)
-        top, first_row = divided(row + padding, stride)
-        left, first_column = divided(column + padding, stride)
-        taps_down, taps = ceil_div(R - first_row, stride), ceil_div(R - first_column, stride)
-        patches = (P, Q, N, down, across, taps, 1, -1, top, left)
-        phase, sizes = (row, column, first_row, first_column, taps), (rows, C, taps_down * taps * N)
+        patches, phase, K = phase_of(part, stride, padding, P, Q, N, down, across, R)
         product_implicit_gemm(
-            tile, dx, dy, patches, False, w, phase, stride, N, sizes, (down, down), (across, across)
+            *(tile, dx, dy, patches, False, w, phase, stride, N),
+            *((rows, C, K), (down, down), (across, across)),
         )
 
 
@@ -281,6 +309,81 @@ def convolution_backward_weight_implicit_gemm(dw, x, dy, stride, padding, R, C, 
     patches, sizes = (H, W, C, P, Q, R, stride, 1, -padding, -padding), (R * R * C, N, B * P * Q)
     for tile in my_tiles(wide_tiles(R * R * C, N)):
         product_implicit_gemm(tile, dw, x, patches, True, dy, None, stride, N, sizes, (R, P), (C, Q))
+
+
+# split_k ---------------------------------------------------------------------------------------------------
+
+
+@device
+def product_split_k(tile, out, images, patches, transposed, right, phase, stride, N, sizes, middle, last):
+    left_tile = cuda.shared.array((SPLITS, _SPLIT, _SIDE_PADDED), real)
+    right_tile = cuda.shared.array((SPLITS, _SPLIT, _SIDE_PADDED), real)
+    partial = cuda.shared.array((SPLITS, SIDE, SIDE), real)
+    rows, columns, K = sizes
+    down, across = divide(tile, ceil_div(columns, SIDE))
+    top, side = down * SIDE, across * SIDE
+    lane, warp = uint32(cuda.threadIdx.x), uint32(cuda.threadIdx.y)
+    i0, j0 = divide(lane, 8)
+    total = cuda.local.array((4, 2), real)
+    for i in range(4):
+        for j in range(2):
+            total[i, j] = real(0)
+    for k0 in steps(warp * _SPLIT, K, SPLITS * _SPLIT):
+        load_left(left_tile[warp], SIDE, images, patches, transposed, top, k0, rows, K, lane)
+        load_right(
+            *(right_tile[warp], SIDE, right, phase, stride, N, middle[1], last[1]),
+            *(k0, side, K, columns, lane, 32),
+        )
+        cuda.syncwarp()  # both tiles are there
+        for k in range(_SPLIT):
+            for i in range(4):
+                for j in range(2):
+                    total[i, j] += left_tile[warp, k, i0 + 4 * i] * right_tile[warp, k, j0 + 8 * j]
+        cuda.syncwarp()  # all lanes have read them; the next ones may come
+    for i in range(4):
+        for j in range(2):
+            partial[warp, i0 + 4 * i, j0 + 8 * j] = total[i, j]
+    cuda.syncthreads()  # the sums of all warps are there
+    i, j = divide(thread_in_block(), SIDE)
+    together = real(0)
+    for s in range(SPLITS):
+        together += partial[s, i, j]
+    if top + i < rows:
+        store(out, phase, stride, top + i, side + j, middle[0], last[0], columns, together)
+    cuda.syncthreads()  # all have read the sums; the next tile's may come
+
+
+@device
+def small_tiles(rows, columns):
+    return ceil_div(rows, SIDE) * ceil_div(columns, SIDE)
+
+
+@kernel
+def convolution_forward_split_k(y, x, w, stride, padding, B, P, Q, N, H, W, C, R):
+    patches, sizes = (H, W, C, P, Q, R, stride, 1, -padding, -padding), (B * P * Q, N, R * R * C)
+    for tile in my_tiles(small_tiles(B * P * Q, N)):
+        product_split_k(tile, y, x, patches, False, w, None, stride, N, sizes, (P, R), (Q, C))
+
+
+@kernel
+def convolution_backward_input_split_k(dx, dy, w, stride, padding, B, H, W, C, P, Q, N, R):
+    down, across = ceil_div(H, stride), ceil_div(W, stride)
+    rows = B * down * across
+    tiles = small_tiles(rows, C)
+    for number in my_tiles(stride * stride * tiles):
+        part, tile = divide(number, tiles)
+        patches, phase, K = phase_of(part, stride, padding, P, Q, N, down, across, R)
+        product_split_k(
+            *(tile, dx, dy, patches, False, w, phase, stride, N),
+            *((rows, C, K), (down, down), (across, across)),
+        )
+
+
+@kernel
+def convolution_backward_weight_split_k(dw, x, dy, stride, padding, R, C, N, B, H, W, P, Q):
+    patches, sizes = (H, W, C, P, Q, R, stride, 1, -padding, -padding), (R * R * C, N, B * P * Q)
+    for tile in my_tiles(small_tiles(R * R * C, N)):
+        product_split_k(tile, dw, x, patches, True, dy, None, stride, N, sizes, (R, P), (C, Q))
 
 
 # bias -----------------------------------------------------------------------------------------------------

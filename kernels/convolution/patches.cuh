@@ -21,8 +21,16 @@ struct Patches {
     int height, width, channels, down, across, taps, step, tap_step, top, left;
 
     __device__ Place row(int row) const {
-        int u = row / across % down, v = row % across;
-        return {row / (across * down) * height, u * step + top, v * step + left};
+        int line = row / across;
+        return {line / down * height, line % down * step + top, row % across * step + left};
+    }
+
+    // The place of the row behind it, for which nothing is divided.
+    __device__ Place after(Place row) const {
+        row.j += step;
+        if (row.j == left + across * step) row.j = left, row.i += step;
+        if (row.i == top + down * step) row.i = top, row.offset += height;
+        return row;
     }
 
     __device__ Place tap(int k) const {

@@ -4,6 +4,7 @@
 // rows of 20 words, else in lines of EXTENT and 8.
 template <bool ALONG_K, int EXTENT>
 struct TileOfFragments {
+    static const int extent = EXTENT, depth = K_TILE;
     real row[ALONG_K ? EXTENT : K_TILE][ALONG_K ? K_TILE + 4 : EXTENT + 8];
 
     __device__ real at(int e, int k) const {
@@ -43,13 +44,13 @@ __device__ void product_tensor_core(int tile, Out out, Patches left, Right right
     __shared__ Left left_tile;
     __shared__ TileOfFragments<Right::along_k, COLUMNS> right_tile;
     int top = tile / ceil_div(columns, COLUMNS) * ROWS, side = tile % ceil_div(columns, COLUMNS) * COLUMNS;
-    int g = threadIdx.x / 4, t = threadIdx.x % 4, mine = 16 * threadIdx.y;
-    const Gather<TRANSPOSED, Left> gather(left, top, rows);
+    int me = thread_in_block(), g = threadIdx.x / 4, t = threadIdx.x % 4, mine = 16 * threadIdx.y;
+    const Gather<TRANSPOSED, Left> gather(left, top, rows, me);
 
     real sum[2][2][4] = {};
     for (int k0 = 0; k0 < K; k0 += K_TILE) {
         gather.load(left_tile, k0, K);
-        load_right(right_tile, right, k0, side, K, columns);
+        load_right<32 * 4>(right_tile, right, k0, side, K, columns, me);
         __syncthreads();  // both tiles are there
         for (int k = t; k < K_TILE; k += 8) {
             real b[2][2];

@@ -1,5 +1,5 @@
-// What the versions in tiles have in common: their right operand, where a row of the product goes, and how a
-// block of 128 threads brings a K-tile of both operands into shared memory.
+// What the versions in tiles have in common: their right operand, where a row of the product goes, and how
+// threads bring a K-tile of both operands into shared memory.
 
 // What lies in memory as it is: element (k, column) is that many steps behind the start of line k.
 struct Matrix {
@@ -54,53 +54,51 @@ struct RowsOfPhase {
     }
 };
 
-// A K-tile in shared memory has at(e, k), set(e, k, value) and order(n), the row or column that the n-th of
-// eight groups of 16 lanes stores first: a warp's two groups must meet different banks.
+// A K-tile in shared memory has at(e, k) and set(e, k, value), for e < extent and k < depth, and order(n), the
+// row or column that the n-th group of lanes along K stores first: a warp's groups must meet different banks.
 
-// K-tiles of the left operand.  A thread gathers four elements of each: of one k and four rows, or of one row
-// of x^T and four places.  So most divisions are done once, before the first.
+// K-tiles of the left operand, by extent * depth / 4 threads, of which this one is number `me`.  Each gathers
+// four elements: of one k and four rows, or of one row of x^T and four places, one behind the other.  So most
+// divisions are done once, before the first.
 template <bool TRANSPOSED, class Tile>
 struct Gather {
-    static const int threads = ROWS * COLUMNS / 16;
-    static const int next_k = TRANSPOSED ? threads / ROWS : 0, next_e = TRANSPOSED ? 0 : threads / K_TILE;
+    static const int next_k = TRANSPOSED ? 1 : 0, next_e = TRANSPOSED ? 0 : Tile::extent / 4;
+    static const int own = TRANSPOSED ? 1 : 4;  // rows of left
     const Patches left;
-    int k, e;  // this thread has (e, k), and three more, every fourth k or every eighth row
-    Place mine[4];
+    int k, e;         // this thread has (e, k), and three more
+    Place mine[own];  // theirs
 
-    __device__ Gather(Patches patches, int top, int rows) : left(patches) {
-        int me = thread_in_block();
-        k = TRANSPOSED ? me / ROWS : me % K_TILE;
-        e = TRANSPOSED ? me % ROWS : Tile::order(me / K_TILE);
-        for (int l = 0; l < 4; ++l) {
+    __device__ Gather(Patches patches, int top, int rows, int me) : left(patches) {
+        k = TRANSPOSED ? me / Tile::extent * 4 : me % Tile::depth;
+        e = TRANSPOSED ? me % Tile::extent : Tile::order(me / Tile::depth);
+        for (int l = 0; l < own; ++l) {
             int i = top + e + l * next_e;
             mine[l] = NOWHERE;
             if (i < rows) mine[l] = TRANSPOSED ? left.tap(i) : left.row(i);
         }
     }
 
+    // None of the four is waited for before all are on their way.
     __device__ void load(Tile& tile, int k0, int K) const {
-        Place other = NOWHERE;
-        if (!TRANSPOSED && k0 + k < K) other = left.tap(k0 + k);
+        Place other = TRANSPOSED ? left.row(k0 + k) : left.tap(k0 + k);
+        real four[4] = {};
         for (int l = 0; l < 4; ++l) {
-            if (TRANSPOSED) {
-                other = NOWHERE;
-                if (k0 + k + l * next_k < K) other = left.row(k0 + k + l * next_k);
-            }
-            tile.set(e + l * next_e, k + l * next_k,
-                     TRANSPOSED ? left.at(other, mine[l]) : left.at(mine[l], other));
+            Place row = TRANSPOSED ? other : mine[l % own], tap = TRANSPOSED ? mine[l % own] : other;
+            if (k0 + k + l * next_k < K) four[l] = left.at(row, tap);
+            if (TRANSPOSED) other = left.after(other);
         }
+        for (int l = 0; l < 4; ++l) tile.set(e + l * next_e, k + l * next_k, four[l]);
     }
 };
 
-// A K-tile of the right operand, by the same threads.
-template <class Tile, class Right>
-__device__ void load_right(Tile& tile, Right right, int k0, int side, int K, int columns) {
-    const int threads = ROWS * COLUMNS / 16;
-    int me = thread_in_block(), k = Right::along_k ? me % K_TILE : me / COLUMNS,
-        e = Right::along_k ? Tile::order(me / K_TILE) : me % COLUMNS;
-    for (int n = 0; n < K_TILE * COLUMNS / threads; ++n) {
-        int kk = k + (Right::along_k ? 0 : n * (threads / COLUMNS));
-        int j = e + (Right::along_k ? n * (threads / K_TILE) : 0);
+// A K-tile of the right operand, by so many threads.
+template <int WORKERS, class Tile, class Right>
+__device__ void load_right(Tile& tile, Right right, int k0, int side, int K, int columns, int me) {
+    const int each = Tile::extent * Tile::depth / WORKERS;
+    int k = Right::along_k ? me % Tile::depth : me / Tile::extent * each,
+        e = Right::along_k ? Tile::order(me / Tile::depth) : me % Tile::extent;
+    for (int n = 0; n < each; ++n) {
+        int kk = Right::along_k ? k : k + n, j = Right::along_k ? e + n * (WORKERS / Tile::depth) : e;
         bool inside = k0 + kk < K && side + j < columns;
         tile.set(j, kk, inside ? right.line(k0 + kk)[(side + j) * right.step()] : (real)0);
     }

@@ -45,7 +45,7 @@ _CUDA_ONLY = ("vectorised", "warp_tiled", "double_buffered", *ROUNDING)
 
 
 #: How many large tiles fill a GPU: one for each multiprocessor of an H100.
-_MULTIPROCESSORS = 132
+MULTIPROCESSORS = 132
 
 
 def choose(rows: int, columns: int, K: int) -> tuple[str, ...]:
@@ -57,7 +57,7 @@ def choose(rows: int, columns: int, K: int) -> tuple[str, ...]:
     """
     if rows <= 32:
         return ("split_k",)
-    large = ceil_div(rows, LARGE) * ceil_div(columns, LARGE) >= _MULTIPROCESSORS
+    large = ceil_div(rows, LARGE) * ceil_div(columns, LARGE) >= MULTIPROCESSORS
     return (*("double_buffered",) * large, "vectorised", "register_tiled")
 
 

@@ -220,7 +220,7 @@ GRIDS = (1, 2, 3)
 def several_tiles(op: Op, kernel: Kernel) -> dict[str, int]:
     """Sizes with more tiles than any of ``GRIDS`` has blocks; any, of a kernel that always has one block."""
     if is_convolution(op):
-        choices = [dict(zip(_MOST, (2, 2, 3, N, 4, 4, 2, 2, 2, 1), strict=True)) for N in (40, 200)]
+        choices = [dict(zip(_MOST, (2, 2, 3, N, 4, 4, 2, 2, 2, 1), strict=True)) for N in (72, 200)]
     else:
         rest = dict.fromkeys(op.dims, 9)  # of an op with more sizes
         given = {"S": 2} | ({"M": 35} if is_fused(op) else {})  # fused kernels walk rows, 32 at a time

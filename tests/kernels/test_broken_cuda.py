@@ -62,6 +62,10 @@ WRONG = [
     ("convolution_backward_input", "implicit_gemm", "1, -1, top", "1, 1, top"),
     ("convolution_backward_input", "implicit_gemm", "top = (row + s.padding)", "top = row"),
     ("convolution_backward_weight", "implicit_gemm", "i < rows)", "i < rows - 1)"),
+    ("convolution_backward_weight", "implicit_gemm", "row.i += step;", "row.i += 1;"),
+    ("convolution_forward", "split_k", "s < SPLITS; ++s", "s < SPLITS - 1; ++s"),
+    ("convolution_backward_input", "split_k", "lane % 8 + 8 * j, k)", "lane % 8, k)"),
+    ("convolution_backward_weight", "split_k", "row.offset += height", "row.offset += 1"),
     ("bias_add", None, "+= b[n]", "= b[n]"),
 ]
 

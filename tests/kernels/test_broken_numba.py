@@ -60,12 +60,9 @@ WRONG = [
     ("convolution_backward_weight", "naive", "stride * q - padding + s", "stride * q - padding + r"),
     ("convolution_forward", "implicit_gemm", "int32(r * tap_step)", "int32(s * tap_step)"),
     ("convolution_backward_input", "implicit_gemm", "taps, 1, -1, top", "taps, 1, 1, top"),
-    (
-        "convolution_backward_weight",
-        "implicit_gemm",
-        "row_of(patches, k0 + k, K)",
-        "row_of(patches, k0 + k, K - 1)",
-    ),
+    ("convolution_backward_weight", "implicit_gemm", "tap) if k0 + k < K", "tap) if k0 + k < K - 1"),
+    ("convolution_backward_weight", "split_k", "int32(i + step), int32(left)", "int32(i + 1), int32(left)"),
+    ("convolution_forward", "split_k", "range(SPLITS)", "range(SPLITS - 1)"),
     ("bias_add", None, "+= b[n]", "= b[n]"),
 ]
 
@@ -113,6 +110,10 @@ BARRIERS = [
     ("all have read the sums", "dense_forward", "split_k"),
     ("both tiles are there", "convolution_forward", "implicit_gemm"),
     ("all have read them", "convolution_backward_weight", "implicit_gemm"),
+    ("both tiles are there", "convolution_backward_weight", "split_k"),
+    ("all lanes have read them", "convolution_backward_input", "split_k"),
+    ("the sums of all warps are there", "convolution_forward", "split_k"),
+    ("all have read the sums", "convolution_backward_input", "split_k"),
 ]
 
 #: The same, of the sums in numba_common.py, and which of the kernels below misses it.

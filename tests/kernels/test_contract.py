@@ -122,6 +122,22 @@ def test_large_products_have_large_tiles(backend, large):
     assert launched(backend, 11 * 128, 11 * 128) == launched(backend, 12 * 128, 10 * 128) != "double_buffered"
 
 
+@pytest.mark.parametrize("backend", ["cuda", "numba_cuda"])
+def test_convolutions_of_few_tiles_share_k(backend):
+    """Below 132 tiles of 32 x 64, with a K-tile of 8 for each of 8 warps."""
+    weight, phases = ops()["convolution_backward_weight"], ops()["convolution_backward_input"]
+    of_network = dict(zip(weight.dims, (4, 64, 128, 32, 14, 14, 7, 7, 2, 1), strict=True))
+
+    def launched(op, **sizes):
+        there = {kernel.version for kernel in op.kernels if kernel.backend == backend}
+        return op.launched(there, of_network | sizes)
+
+    assert [launched(weight, B=B) for B in (1, 2, 1000)] == ["implicit_gemm", "split_k", "split_k"]
+    assert launched(weight, C=130) == "split_k" != launched(weight, C=131)
+    assert launched(weight, N=7) == "naive"
+    assert launched(phases, B=20) == "split_k" != launched(phases, B=21), "each phase has its tiles"
+
+
 @pytest.mark.parametrize(
     "shapes",
     [((3, 4), (3, 5), (6, 4), (4,)), ((3, 4), (3, 5), (5, 4), (3,)), ((3, 4), (3, 5), (5, 4, 1), (4,))],
