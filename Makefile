@@ -15,7 +15,7 @@ NARROWED := tests/kernels/test_avx2.py
 .PHONY: help train test avx2 web-test web-picture compile emulate sanitize mutants bench gpu-check lint tables report clean
 
 help:  ## list the commands
-	@awk -F ':.*## *' '/^[a-z-]+: .*##/ || /^[a-z-]+:  ##/ { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## *' '/^[a-z0-9-]+: .*##/ || /^[a-z0-9-]+:  ##/ { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 train: $(VENV)/.train  ## train on the device at hand; flags: make train ARGS="--iterations 500 --seed 3"
 	$(VENV)/bin/python -m cgan_raw.train $(ARGS)

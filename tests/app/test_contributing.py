@@ -42,8 +42,8 @@ def test_every_room_is_in_the_tree(folder):
 
 
 def test_its_commands_are_there():
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-    named = set(re.findall(r"`make\s([a-z-]+)|^ {4,}make ([a-z-]+)", TEXT, re.MULTILINE))
+    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    named = set(re.findall(r"`make\s([a-z0-9-]+)|^ {4,}make ([a-z0-9-]+)", TEXT, re.MULTILINE))
     assert {name for pair in named for name in pair if name} <= targets
     modules = re.findall(r"python\s-m\s((?:bench|cgan_raw)\.[\w.]+)|python (\w\S+\.py)", TEXT)
     files = [other or f"{module.replace('.', '/')}" for module, other in modules]
