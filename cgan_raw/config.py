@@ -33,7 +33,7 @@ KERNEL, STRIDE, PADDING = 4, 2, 1  # of all convolutions: each halves an image's
 CHANNELS = (64, 128)  # at 14 x 14 and at 7 x 7
 HIDDEN = 128  # width of the discriminator's dense layer, which sees the whole image at once
 WEIGHT_DEVIATION = 0.02  # of the normal initial weights; section 4 there
-FACTOR_LIMIT = 0.3  # of the embeddings: README compares others
+FACTOR_LIMIT = 0.3  # of the embeddings; bench/NOTES.md compares others
 
 # What is trained: with the label as an input of both networks, without (Goodfellow et al. 2014,
 # arXiv:1406.2661), or with it in convolutional ones.

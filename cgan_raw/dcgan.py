@@ -25,7 +25,7 @@ def generator_layers() -> list[Layer]:
     first, small, large = streams.DCGAN_GENERATOR, math.prod(_SMALL), math.prod(_LARGE)
     weights = Normal(WEIGHT_DEVIATION, first + 1)
     return [
-        Embedding("embedding", CLASSES, LATENT, first, FACTOR_LIMIT),
+        Embedding("embedding", CLASSES, LATENT, first, FACTOR_LIMIT, first=True),
         Dense("dense0", LATENT, small, first + 1, initial=weights, has_bias=False),
         BatchNorm("batchnorm0", small, pixels=small // CHANNELS[1]),
         LeakyReLU("relu0", small, slope=0),
@@ -48,6 +48,6 @@ def discriminator_layers() -> list[Layer]:
         LeakyReLU("leaky_relu1", small),
         Dense("dense0", small, HIDDEN, first + 3, initial=Normal(WEIGHT_DEVIATION, first + 3)),
         LeakyReLU("leaky_relu2", HIDDEN),
-        Embedding("embedding", CLASSES, HIDDEN, first, FACTOR_LIMIT, first=False),
+        Embedding("embedding", CLASSES, HIDDEN, first, FACTOR_LIMIT),
         Dense("dense1", HIDDEN, 1, first + 4, initial=Normal(WEIGHT_DEVIATION, first + 4)),
     ]

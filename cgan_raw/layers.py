@@ -113,7 +113,7 @@ class Embedding(Layer):
         width: int,
         stream: int,
         limit: float = EMBEDDING_LIMIT,
-        first: bool = True,
+        first: bool = False,
     ):
         super().__init__(name, width, width)
         self.classes, self.first, self.initial = classes, first, Uniform(limit, stream)

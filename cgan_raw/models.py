@@ -65,7 +65,7 @@ def discriminator_layers(model: str = CGAN) -> list[Layer]:
 
 def _embedding(model: str, width: int, stream: int) -> list[Layer]:
     """What comes before the dense layers."""
-    return [Embedding("embedding", CLASSES, width, stream)] if model == CGAN else []
+    return [Embedding("embedding", CLASSES, width, stream, first=True)] if model == CGAN else []
 
 
 LAYERS = {"generator": generator_layers, "discriminator": discriminator_layers}
