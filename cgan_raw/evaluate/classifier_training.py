@@ -108,6 +108,6 @@ def _signs(backend: Backend) -> Embedding:
     """Multiplies logits (B, 10) by -1 for the label, 1 for the others."""
     table = backend.zeros((CLASSES, CLASSES))
     backend.write(table, 1 - 2 * np.eye(CLASSES))
-    layer = Embedding("signs", CLASSES, CLASSES, stream=0, first=True)
+    layer = Embedding("signs", CLASSES, CLASSES, stream=0)
     layer.bind(backend, ROWS, {"signs.weight": table}, {})
     return layer
